@@ -28,7 +28,11 @@ def name_owner(path: Path) -> str:
     """Return the name of a path's owner; without the path, of the nearest folder above it."""
     while not os.path.lexists(path) and path != path.parent:
         path = path.parent
-    uid = path.lstat().st_uid
+    return name_user(path.lstat().st_uid)
+
+
+def name_user(uid: int) -> str:
+    """Return the name of a user, or the number of one that this host does not know."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -3,6 +3,7 @@
 import configparser
 import ipaddress
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
@@ -10,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eucabox.atomic_files import write_atomic
+from eucabox.atomic_files import name_user, write_atomic
 from eucabox.errors import ConfigError, ConfigUnreadable
 
 if TYPE_CHECKING:
@@ -291,8 +292,14 @@ def _list_drop_ins(file: Path) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as problem:
-        raise ConfigUnreadable(file=folder, reason=problem.strerror) from None
+        raise ConfigUnreadable(file=folder, reason=_explain(problem)) from None
     return [folder / name for name in names if name.endswith(".conf") and name[0] != "."]
+
+
+def _explain(problem: OSError) -> str:
+    if not isinstance(problem, PermissionError):
+        return str(problem.strerror)
+    return f"{problem.strerror}. Let the user {name_user(os.geteuid())} read it, such as by chmod"
 
 
 def keep_names(config: Config) -> None:
@@ -340,7 +347,7 @@ def _parse(file: Path) -> configparser.ConfigParser:
     try:
         parser.read_string(file.read_text("utf-8"), source=str(file))
     except OSError as problem:
-        raise ConfigUnreadable(file=file, reason=problem.strerror) from None
+        raise ConfigUnreadable(file=file, reason=_explain(problem)) from None
     except UnicodeDecodeError:
         raise ConfigUnreadable(file=file, reason="it is not UTF-8") from None
     except configparser.MissingSectionHeaderError as problem:

@@ -18,6 +18,11 @@ fresh() { [ -f "$tar" ] && [ -f "$key" ] && [ "$(cat "$key")" = "$wanted" ]; }
 cannot() { printf '%s\n' "eucabox: $*" >&2; exit 75; }
 
 mkdir -p "$roots"
+# It is in a folder of everybody's, and what is in it boots as root.
+if [ -L "$roots" ] || ! [ -O "$roots" ]; then
+    printf '%s\n' "eucabox: $roots is another user's; remove it, or set EUCABOX_ROOTS to a folder of your own" >&2
+    exit 1
+fi
 exec 9>"$roots/$name.lock"
 flock -w "$limit" 9 || cannot "another is still making the root $name after $limit s"
 fresh && { printf '%s\n' "$tar"; exit 0; }

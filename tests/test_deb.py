@@ -96,6 +96,20 @@ def test_a_root_that_is_there_is_taken_until_its_packages_change(tmp_path: Path)
     assert len((tools / "mmdebstrap.log").read_text().splitlines()) == 2
 
 
+@pytest.mark.parametrize("kind", ["link", "owner"])
+def test_roots_of_another_user_are_not_taken(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "roots"
+    place.mkdir()
+    if kind == "owner":
+        os.chown(place, 65534, 65534)
+    else:
+        place = tmp_path / "link"
+        place.symlink_to("roots")
+    done = run_roots(place, "bookworm", path=os.environ["PATH"])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{place} is another user's" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "told"),

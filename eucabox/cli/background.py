@@ -10,6 +10,7 @@ import click
 
 from eucabox import config as configuration
 from eucabox import run
+from eucabox.cli.data_owner import COMMAND
 from eucabox.config import Config
 from eucabox.process_lock import ProcessLock
 
@@ -61,7 +62,7 @@ def status(config: Config) -> dict[str, Any]:
 
 
 def _command(config_file: Path, *words: str) -> list[str]:
-    return [sys.executable, "-m", "eucabox", "--config", str(config_file), *words]
+    return [sys.executable, *COMMAND, "--config", str(config_file), *words]
 
 
 def _last_line(errors: Path) -> str:

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from eucabox import config as configuration
 from eucabox import network
 from eucabox.cli import CommandContext
+from eucabox.cli.data_owner import act_as_owner
 from eucabox.config import Config
 from eucabox.errors import ConfigError
 
@@ -27,16 +29,18 @@ def check(settings: CommandContext, as_json: bool) -> None:
     Status 78 when it would not.
     """
     try:
-        network.load(settings.config)  # which keys of [network] fit together
+        with act_as_owner(settings.config):  # a file that root alone can read ends a start
+            config = configuration.load(settings.file)
+        network.load(config)  # which keys of [network] fit together
     except ConfigError as fault:
         if not as_json:
             raise
         click.echo(json.dumps({"ok": False, "error": fault.message, **_place(fault)}, indent=1))
         sys.exit(fault.exit_status)
     if as_json:
-        click.echo(json.dumps({"ok": True, **to_json(settings.config)}, indent=1))
+        click.echo(json.dumps({"ok": True, **to_json(config)}, indent=1))
     else:
-        click.echo("\n".join(_describe(settings.config)))
+        click.echo("\n".join(_describe(config)))
 
 
 def list_files(config: Config) -> list[Path]:

@@ -3,6 +3,8 @@
 import os
 import pwd
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from eucabox.config import Config
@@ -13,8 +15,9 @@ UNITS = tuple(
     Path(folder, "eucabox.service")
     for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 )
+# -P: no module comes out of the folder that the command is typed in, which may be anybody's.
+COMMAND = ("-P", "-m", "eucabox")
 # The same as the service's, so that a command can remove its network.
-COMMAND = ("-m", "eucabox")
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
 
 
@@ -41,13 +44,39 @@ def become_owner(config: Config) -> None:
         replace("setpriv", *user, *sets, bounds, "--no-new-privs", *command)
 
 
-def give_to_caller(folder: Path) -> None:
-    """Give what sudo wrote to the user who typed the command, if the parent folder is theirs."""
+@contextmanager
+def act_as_owner(config: Config) -> Iterator[None]:
+    """Open files within the block as the user that the data belongs to, where this is root.
+
+    What he links to there, root then reads or overwrites no more than he could himself.
+    """
+    owner = _find_other_owner(config)
+    if owner is None:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups(os.getgrouplist(owner.pw_name, owner.pw_gid))
+    os.setegid(owner.pw_gid)
+    os.seteuid(owner.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def give_to_caller(folder: Path, files: Iterable[str]) -> None:
+    """Give files that root wrote by sudo to who typed it, where their folder or its own is his."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
-        if folder.resolve().parent.stat().st_uid == int(uid):
-            for path in (folder, *folder.rglob("*")):
-                os.chown(path, int(uid), int(gid), follow_symlinks=False)
+    if os.geteuid() != 0 or not (uid.isdigit() and gid.isdigit()):
+        return
+    place = folder.resolve()
+    if int(uid) not in (place.stat().st_uid, place.parent.stat().st_uid):
+        return
+    written = [place / each for each in files]
+    for path in dict.fromkeys([place, *(each.parent for each in written), *written]):
+        os.chown(path, int(uid), int(gid), follow_symlinks=False)
 
 
 def is_unit_installed() -> bool:
@@ -65,7 +94,8 @@ def _find_other_owner(config: Config) -> pwd.struct_passwd | None:
         return None
     uid = folder.stat().st_uid
     try:
-        return pwd.getpwuid(uid) if uid else None
-    except KeyError:  # such as a user who was deleted
-        command = f"chown -R root {folder}"
-        raise DataOfAnotherUser(folder=folder, owner=uid, command=command) from None
+        return pwd.getpwuid(uid)
+    except KeyError:
+        user = "eucabox:eucabox" if is_unit_installed() else "root:root"
+        owner, command = f"{uid}, whom this host does not know", f"chown -R {user} {folder}"
+        raise DataOfAnotherUser(folder=folder, owner=owner, command=command) from None

@@ -22,7 +22,7 @@ from eucabox.cli import CommandContext, background, client, demo_traces, image
 from eucabox.cli.client import BotoClient, Client
 from eucabox.cli.data_owner import is_unit_installed
 from eucabox.cli.progress import Steps
-from eucabox.cli.users import open_accounts
+from eucabox.cli.users import open_accounts, write_credentials
 from eucabox.config import Config
 from eucabox.errors import ProgramFailed, UserExists
 from eucabox.iam import credentials_folder as folders
@@ -101,7 +101,12 @@ class DemoGuest:
     type=click.Path(file_okay=False, path_type=Path),
     help=f"Keep a cloud of the demo's own here.  [default: the service's cloud, else {FOLDER}]",
 )
-@click.option("--stop", "stopping", is_flag=True, help="End what the demo made, and its cloud.")
+@click.option(
+    "--stop",
+    "stopping",
+    is_flag=True,
+    help="End what the demo made, and a cloud of its own, but not the service.",
+)
 @click.pass_obj
 def demo(settings: CommandContext, folder: Path | None, stopping: bool) -> None:
     """Go from an image to an SSH login, on the running service or on a cloud of its own."""
@@ -206,11 +211,10 @@ def _config_file(folder: Path) -> Path:
 
 
 def _write_credentials(place: DemoPlace) -> folders.CredentialsFolder:
-    accounts = open_accounts(place.config)
     if not place.is_service:
         with suppress(UserExists):  # an earlier run made it
-            accounts.create_user(place.user)
-    return folders.write(place.config, accounts, place.user, place.folder / "credentials")
+            open_accounts(place.config).create_user(place.user)
+    return write_credentials(place.config, place.user, place.folder / "credentials")
 
 
 def _image(user: Client, place: DemoPlace, steps: Steps) -> str:

@@ -1,8 +1,6 @@
 """`eucabox doctor`: checks the host, and says how to fix each thing that is wrong."""
 
 import json
-import os
-import pwd
 import shutil
 import socket
 import sys
@@ -15,10 +13,11 @@ from pathlib import Path
 import click
 
 from eucabox import hypervisor, network
+from eucabox.atomic_files import name_user
 from eucabox.cli import CommandContext, background
-from eucabox.cli.data_owner import is_unit_installed
+from eucabox.cli.data_owner import act_as_owner, is_unit_installed
 from eucabox.config import Config
-from eucabox.domains.admin_programs import reason_not_trusted
+from eucabox.domains.admin_programs import is_meant_to_run, reason_not_trusted
 from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.errors import Fault
@@ -88,7 +87,7 @@ def _rights(config: Config) -> Iterator[Finding]:
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     needed = CAPABILITIES if config.network.mode == "SYSTEM" else CAPABILITIES - {"NET_RAW"}
     missing = needed - _name_capabilities(int(facts["CapEff"], 16))
-    who = f"process {pid}" if pid else _name_user(int(facts["Uid"].split()[1]))
+    who = f"process {pid}" if pid else name_user(int(facts["Uid"].split()[1]))
     if not missing:
         yield Finding("rights", OK, f"{who} has {', '.join(sorted(needed))}")
         return
@@ -99,13 +98,6 @@ def _rights(config: Config) -> Iterator[Finding]:
 
 def _name_capabilities(mask: int) -> set[str]:
     return {name for name, bit in CAPABILITY_BITS.items() if mask >> bit & 1}
-
-
-def _name_user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
 
 
 def _programs(config: Config) -> Iterator[Finding]:
@@ -356,6 +348,12 @@ def _network(config: Config) -> Iterator[Finding]:
 
 def _own_programs(config: Config) -> Iterator[Finding]:
     """A program for the domain XML that can't be run refuses every launch; a hook is left out."""
+    with act_as_owner(config):  # who runs them
+        findings = list(_judge_programs(config))
+    yield from findings
+
+
+def _judge_programs(config: Config) -> Iterator[Finding]:
     for name in hypervisor.DRIVERS:
         key = f"domain_xml_{name}"
         program = getattr(config.node, key)
@@ -364,10 +362,12 @@ def _own_programs(config: Config) -> Iterator[Finding]:
             detail = f"{program} can't be run: {reason}"
             yield Finding("domain xml", FAIL, detail, f"fix it, or set [node] {key} to nothing")
     folder = config.node.hooks
-    programs = [folder, *sorted(folder.iterdir())] if folder.is_dir() else []
-    for each in programs:
-        reason = reason_not_trusted(each) if each.is_dir() or os.access(each, os.X_OK) else ""
-        if reason and (each == folder or each.is_file()):
+    if not folder.is_dir():
+        return
+    reason = reason_not_trusted(folder)
+    programs = [] if reason else filter(is_meant_to_run, sorted(folder.iterdir()))
+    for each in (folder, *programs):
+        if reason := reason_not_trusted(each):
             yield Finding("hooks", WARN, f"{each} is not run: {reason}", "see docs/hooks.md")
 
 

@@ -1,13 +1,16 @@
 """The operator's requests to a running cloud, signed as its administrator; no other command's."""
 
 import urllib.parse
+from contextlib import closing
 from typing import Any
 from xml.etree import ElementTree
 
 import click
 
-from eucabox.cli.users import open_accounts
+from eucabox.cli.data_owner import act_as_owner
+from eucabox.cli.users import open_state
 from eucabox.config import Config
+from eucabox.iam.accounts import Accounts, UserCredentials
 from eucabox.iam.credentials_folder import endpoint
 
 VERSION = "eucalyptus"
@@ -38,13 +41,18 @@ def _sign(config: Config, url: str, body: str) -> Any:
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    accounts = open_accounts(config)
-    key = accounts.user_credentials(accounts.ensure_administrator())
+    key = _read_key(config)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     request = AWSRequest("POST", url, headers=headers, data=body)
     credentials = Credentials(key.caller.access_key_id, key.secret)
     SigV4Auth(credentials, "bootstrap", config.cloud.region).add_auth(request)
     return request
+
+
+def _read_key(config: Config) -> UserCredentials:
+    with act_as_owner(config), closing(open_state(config)) as state:
+        accounts = Accounts(config, state)
+        return accounts.user_credentials(accounts.ensure_administrator())
 
 
 def _message(document: bytes) -> str:

@@ -18,6 +18,7 @@ import click
 from eucabox import __version__, hypervisor, logs, network
 from eucabox.atomic_files import write_atomic
 from eucabox.cli import CommandContext, journal
+from eucabox.cli.data_owner import act_as_owner
 from eucabox.cli.doctor import CHECKS
 from eucabox.cli.logs import is_in_journal
 from eucabox.cli.progress import Steps
@@ -112,7 +113,8 @@ def _open_context(config: Config) -> Iterator[ReportContext]:
 
 def _open_state(context: ReportContext) -> None:
     file = context.config.cloud.data_dir / "eucabox.db"
-    context.state = State(file, migrates=False) if file.exists() else None
+    with act_as_owner(context.config):
+        context.state = State(file, migrates=False) if file.exists() else None
 
 
 # --- what is collected ---------------------------------------------------------------------------
@@ -153,14 +155,16 @@ def _doctor(context: ReportContext) -> None:
 
 
 def _status(context: ReportContext) -> None:
-    context.files["status.json"] = _json(collect(context.config))
+    with act_as_owner(context.config):
+        context.files["status.json"] = _json(collect(context.config))
 
 
 def _log(context: ReportContext) -> None:
     if is_in_journal(context.config):
         text = "\n".join(journal.read_lines(last=LOG_LINES)).encode("ascii", "backslashreplace")
     else:
-        text = b"".join(each.read_bytes() for each in logs.files(context.config.log_path)[-2:])
+        with act_as_owner(context.config):
+            text = b"".join(each.read_bytes() for each in logs.files(context.config.log_path)[-2:])
     context.files["eucabox.log"] = text[-LOG_BYTES:]
 
 
@@ -217,7 +221,8 @@ def _consoles(context: ReportContext) -> None:
     if context.state is None:
         raise ValueError("left out: user data is not known that may be in them")
     for folder in sorted((context.config.cloud.data_dir / "instances").glob("i-*")):
-        output, _ = serial.tail(folder / "console.log", CONSOLE_BYTES)
+        with act_as_owner(context.config):
+            output, _ = serial.tail(folder / "console.log", CONSOLE_BYTES)
         if output:
             context.files[f"consoles/{folder.name}.txt"] = output
 
@@ -245,7 +250,9 @@ def _scrub(context: ReportContext) -> Scrub:
 
     def read(context: ReportContext) -> None:
         if context.state:
-            secrets.extend(Accounts(context.config, context.state).secrets())
+            with act_as_owner(context.config):
+                accounts = Accounts(context.config, context.state)
+            secrets.extend(accounts.secrets())
 
     _collect(context, "secrets", read)
     rows = context.rows("select user_data from instances where user_data is not null")

@@ -18,7 +18,8 @@ from eucabox.state import State
 STOP_SECONDS = 20
 KEPT = (
     "These instances run on, and their network stays: {ids}. A eucabox that starts again has them"
-    " back; `virsh shutdown {first}` asks one to end, `virsh destroy {first}` ends it at once."
+    " back; `sudo virsh shutdown {first}` asks one to end, `sudo virsh destroy {first}` ends it at"
+    " once."
 )
 
 
@@ -47,8 +48,7 @@ def serve(settings: CommandContext) -> None:
 def stop(settings: CommandContext, purge: bool, with_network: bool) -> None:
     """Stop the eucabox that serves this data directory; its instances run on."""
     config = settings.config
-    if purge or with_network:
-        become_owner(config)
+    become_owner(config)
     stopped = _stop_process(config)
     click.echo("eucabox is stopped." if stopped else "eucabox was not running.")
     if purge:

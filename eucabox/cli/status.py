@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from eucabox.cli import CommandContext, background
+from eucabox.cli.data_owner import act_as_owner
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
 from eucabox.iam.credentials_folder import credentials_command
@@ -23,7 +24,8 @@ COUNTED = ("users", "images", "key_pairs", "security_groups")
 @click.pass_obj
 def status(settings: CommandContext, as_json: bool) -> None:
     """Say whether eucabox runs, where, on what hypervisor, and what it holds; 3 when it is down."""
-    facts = collect(settings.config)
+    with act_as_owner(settings.config):
+        facts = collect(settings.config)
     if as_json:
         click.echo(json.dumps(facts, indent=1))
     else:

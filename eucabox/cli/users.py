@@ -1,12 +1,14 @@
 """`eucabox user` and `eucabox credentials`: users and the folders that their clients read."""
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from eucabox.cli import CommandContext
-from eucabox.cli.data_owner import give_to_caller
+from eucabox.cli.data_owner import act_as_owner, give_to_caller
 from eucabox.config import Config
 from eucabox.errors import NotSetUp
 from eucabox.iam import credentials_folder as folders
@@ -14,18 +16,36 @@ from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 
 
-def open_accounts(config: Config) -> Accounts:
-    """Open the accounts of an existing data directory until the command ends.
+def open_state(config: Config) -> State:
+    """Open the database of a data directory that a first start has made.
 
     Raises NotSetUp, and StateTooOld where eucabox was not restarted since it was upgraded.
     """
     file = config.cloud.data_dir / "eucabox.db"
     if not file.exists():
         raise NotSetUp(folder=config.cloud.data_dir)
-    state = State(file, migrates=False)
-    if context := click.get_current_context(silent=True):
-        context.call_on_close(state.close)
+    return State(file, migrates=False)
+
+
+def open_accounts(config: Config) -> Accounts:
+    """Open the accounts until the command ends, as the owner of the data; raises as open_state."""
+    context = click.get_current_context()
+    context.with_resource(act_as_owner(config))
+    state = context.with_resource(closing(open_state(config)))
     return Accounts(config, state)
+
+
+def write_credentials(
+    config: Config, user: str, folder: Path, host: str = ""
+) -> folders.CredentialsFolder:
+    """Write a user's folder of credentials as who typed the command, and read as the data's owner.
+
+    Raises NotSetUp, StateTooOld and NoSuchUser.
+    """
+    place = folder.resolve()  # the owner may not pass to it
+    with act_as_owner(config), closing(open_state(config)) as state:
+        files = folders.render(config, Accounts(config, state), user, place, host)
+    return replace(files, folder=folder).write()
 
 
 @click.command()
@@ -42,10 +62,9 @@ def credentials(
     settings: CommandContext, user: str, out: Path | None, host: str, as_json: bool
 ) -> None:
     """Write a folder with eucarc, certificates, a euca2ools ini and an AWS profile."""
-    accounts = open_accounts(settings.config)
     folder = out or Path(f"eucabox-{user.replace('/', '-')}")
-    written = folders.write(settings.config, accounts, user, folder, host)
-    give_to_caller(folder)
+    written = write_credentials(settings.config, user, folder, host)
+    give_to_caller(folder, written.files)
     if as_json:
         click.echo(json.dumps({**written.__dict__, "folder": str(written.folder)}))
         return

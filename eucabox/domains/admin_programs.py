@@ -5,9 +5,11 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from eucabox.atomic_files import name_user
 from eucabox.errors import ProgramUntrusted
 from eucabox.run import run_guarded
 
+ANYBODY = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 SECONDS = 30.0  # that a program has to end
 
 
@@ -31,6 +33,11 @@ def reason_not_trusted(program: Path) -> str:
         return f"it belongs to user {status.st_uid}; chown root {program}"
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return f"others can write it; chmod go-w {program}"
-    if not os.access(program, os.X_OK):
-        return f"it is not executable; chmod +x {program}"
+    if not os.access(program, os.X_OK, effective_ids=True):
+        return f"the user {name_user(os.geteuid())} can't execute it; chmod a+rx {program}"
     return ""
+
+
+def is_meant_to_run(program: Path) -> bool:
+    """Tell whether a user may execute it: a file that none may is kept beside the programs."""
+    return program.is_file() and bool(program.stat().st_mode & ANYBODY)

@@ -1,13 +1,12 @@
 """The administrator's hooks at the events of instances; never decides what happens at one."""
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from eucabox import ids
 from eucabox.config import Config
-from eucabox.domains.admin_programs import reason_not_trusted, run_program
+from eucabox.domains.admin_programs import is_meant_to_run, reason_not_trusted, run_program
 from eucabox.domains.hook_facts import Facts, encode
 from eucabox.errors import Fault, HookRefused, ProgramFailed
 
@@ -61,7 +60,7 @@ class Hooks:
 
 
 def _is_trusted(hook: Path) -> bool:
-    if not hook.is_file() or not os.access(hook, os.X_OK):
+    if not is_meant_to_run(hook):
         return False
     if reason := reason_not_trusted(hook):
         log.warning("role=node the hook %s is not run: %s", hook, reason)

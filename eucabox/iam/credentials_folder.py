@@ -99,6 +99,7 @@ class CredentialsFolder:
     account_id: str
     access_key_id: str
     endpoint: str
+    files: tuple[str, ...]  # by their names in the folder
 
     @property
     def eucarc(self) -> Path:
@@ -125,30 +126,53 @@ def credentials_command(config: Config) -> str:
     return shlex.join(["sudo", *argv] if owner < FIRST_PERSON else argv)
 
 
-def write(
+@dataclass(frozen=True)
+class CredentialsFiles:
+    """What a user's folder is to hold: of each file its name, content and mode."""
+
+    folder: Path
+    facts: dict[str, str]
+    files: list[tuple[str, str, int]]
+
+    def write(self) -> CredentialsFolder:
+        """Write the folder: eucarc, certificates, a euca2ools ini, an AWS profile."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.folder / "aws").mkdir(mode=0o700, exist_ok=True)
+        for name, content, mode in self.files:
+            write_atomic(self.folder / name, content.encode(), mode)
+        return CredentialsFolder(
+            self.folder,
+            account_id=self.facts["account_id"],
+            access_key_id=self.facts["access_key"],
+            endpoint=self.facts["endpoint"],
+            files=tuple(name for name, _, _ in self.files),
+        )
+
+
+def render(
     config: Config, accounts: Accounts, user: str, folder: Path, host: str = ""
-) -> CredentialsFolder:
-    """Write a user's folder: eucarc, certificates, a euca2ools ini, an AWS profile.
+) -> CredentialsFiles:
+    """Return the files of a user's folder.
 
     The same user always gets the same keys. `host` is the name by which other machines reach
     this one. Raises NoSuchUser.
     """
     credentials = accounts.user_credentials(accounts.user(user))
-    facts = _template_values(config, credentials, folder.resolve(), host)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / "aws").mkdir(mode=0o700, exist_ok=True)
-    for name, content, mode in (
-        ("eucarc", EUCARC.format(**facts), SECRET),
-        ("euca2ools.ini", EUCA2OOLS.format(**facts), SECRET),
-        ("aws/config", AWS_CONFIG.format(**facts), PUBLIC),
-        ("aws/credentials", AWS_CREDENTIALS.format(**facts), SECRET),
-        ("cloud-cert.pem", accounts.cloud_certificate, PUBLIC),
-        ("ca.crt", accounts.authority.ca_file.read_text(), PUBLIC),
-        (facts["certificate"], credentials.certificate, PUBLIC),
-        (facts["private_key"], credentials.private_key, SECRET),
-    ):
-        write_atomic(folder / name, content.encode(), mode)
-    return CredentialsFolder(folder, facts["account_id"], facts["access_key"], facts["endpoint"])
+    facts = _template_values(config, credentials, folder.absolute(), host)
+    return CredentialsFiles(
+        folder,
+        facts,
+        [
+            ("eucarc", EUCARC.format(**facts), SECRET),
+            ("euca2ools.ini", EUCA2OOLS.format(**facts), SECRET),
+            ("aws/config", AWS_CONFIG.format(**facts), PUBLIC),
+            ("aws/credentials", AWS_CREDENTIALS.format(**facts), SECRET),
+            ("cloud-cert.pem", accounts.cloud_certificate, PUBLIC),
+            ("ca.crt", accounts.authority.ca_file.read_text(), PUBLIC),
+            (facts["certificate"], credentials.certificate, PUBLIC),
+            (facts["private_key"], credentials.private_key, SECRET),
+        ],
+    )
 
 
 def _template_values(

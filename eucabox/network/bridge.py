@@ -86,12 +86,16 @@ class OwnBridge:
         """Nothing: only guests are on the bridge, so their addresses need not be known."""
 
     def remove(self) -> None:
-        """Remove our bridge and rules; give forwarding back if no other eucabox needs it."""
+        """Remove our bridge and rules; give forwarding back if nobody else needs it.
+
+        Docker and libvirt's networks found it on and would not switch it on again.
+        """
         self._subnet = None
         if (host.LINKS / self.name).exists():
             run("ip", "link", "delete", self.name)
         self._rules.remove()
-        if not any(table.startswith(TABLE) for _, table in host.tables()):
+        others = any(table.startswith(TABLE) for _, table in host.tables())
+        if not others and not host.translates():
             forward_no_more()
 
     def warnings(self) -> list[str]:

@@ -234,6 +234,12 @@ def tables() -> set[tuple[str, str]]:
     return {(line[1], line[2]) for line in words if line[:1] == ["table"] and len(line) > 2}
 
 
+def translates() -> bool:
+    """Tell whether any rule gives packets of a network behind this host another source."""
+    rules = run("nft", "-t", "list", "ruleset").decode("utf-8", "replace").lower()
+    return "masquerade" in rules or "snat" in rules
+
+
 def table(family: str, name: str) -> list[NftObject]:
     """Return what a table of packet rules is made of, as nft names it; no set's elements."""
     try:

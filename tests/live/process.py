@@ -112,7 +112,8 @@ class Running:
         accounts = Accounts(config, state)
         if user not in {each.user_name for each in accounts.users()}:
             accounts.create_user(user)
-        written = folders.write(config, accounts, user, self.folder / f"credentials-{user}")
+        folder = self.folder / f"credentials-{user}"
+        written = folders.render(config, accounts, user, folder).write()
         state.close()
         return dict(client.read(written.folder).settings)
 

@@ -39,7 +39,7 @@ def test_the_network_is_kept_for_a_guest_and_ends_without_one(
     kept = cloud.command("stop", "--network", check=False)
     assert kept.returncode == 1
     assert f"These instances run on, and their network stays: {instance_id}." in kept.stderr
-    assert f"`virsh shutdown {instance_id}`" in kept.stderr
+    assert f"`sudo virsh shutdown {instance_id}`" in kept.stderr
     assert list_network(cloud) == before
     cloud.start()
     ec2.terminate_instances(InstanceIds=[instance_id])

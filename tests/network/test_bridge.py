@@ -88,6 +88,21 @@ def test_forwarding_is_given_back_by_the_last(
     assert forwarding.read_text().strip() == "0"
 
 
+def test_forwarding_stays_on_for_another_programs_network(
+    fake: FakeHost, configured: Configured, tmp_path: Path
+) -> None:
+    own = OwnBridge(configured())
+    own.start(SUBNET)
+    tables(fake, ("ip", "nat"))
+    for rule in ('oifname != "docker0" xt target "MASQUERADE"', "snat to 192.0.2.1"):
+        fake.answers["nft -t list ruleset"] = f"table ip nat {{ chain POSTROUTING {{ {rule} }} }}"
+        own.remove()
+        assert (tmp_path / "ip_forward").read_text().strip() == "1"
+    del fake.answers["nft -t list ruleset"]
+    own.remove()
+    assert (tmp_path / "ip_forward").read_text().strip() == "0"
+
+
 def test_translation_that_was_flushed_is_brought_back(
     fake: FakeHost, configured: Configured
 ) -> None:

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -82,3 +83,14 @@ def test_only_a_watchdog_of_this_process_is_fed(
         monkeypatch.setenv("WATCHDOG_PID", pid)
     monkeypatch.setenv("WATCHDOG_USEC", limit)
     assert systemd._read_limit() == seconds
+
+
+def test_a_status_of_several_lines_is_one_assignment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        systemd.notify("WATCHDOG=1", "STATUS=libvirt: no answer\nSTOPPING=1")
+        manager.settimeout(5)
+        assert manager.recv(1000) == b"WATCHDOG=1\nSTATUS=libvirt: no answer STOPPING=1"
