@@ -94,8 +94,9 @@ def _find_other_owner(config: Config) -> pwd.struct_passwd | None:
         return None
     uid = folder.stat().st_uid
     try:
-        return pwd.getpwuid(uid)
-    except KeyError:
-        user = "eucabox:eucabox" if is_unit_installed() else "root:root"
-        owner, command = f"{uid}, whom this host does not know", f"chown -R {user} {folder}"
+        return pwd.getpwuid(uid) if uid else None
+    except KeyError:  # such as a user who was deleted
+        user = "eucabox:eucabox" if is_unit_installed() else "root"
+        command = f"chown -R {user} {folder}"
+        owner = f"{uid}, whom this host does not know"
         raise DataOfAnotherUser(folder=folder, owner=owner, command=command) from None
