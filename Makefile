@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench man deb rpm wheel test-packages
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench man deb rpm wheel test-packages test-xen
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -31,7 +31,7 @@ clean: stop ## stop, and remove what the targets made here
 test: setup-test lint test-oldest ## everything: units, real clients, real guests
 	@setup/host.sh libvirtd
 	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not live and not packages"
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not live and not packages and not xen"
 	@$(BIN)/pytest -n 2 -m "not long and not alone" tests/live
 	@$(BIN)/pytest -m "alone and not long" tests/live
 
@@ -48,7 +48,7 @@ test-oldest: setup-test ## the units with the oldest libraries promised, Debian 
 	@$(VENV)/oldest/bin/python -m pytest -q -n 2 -m "not live and not slow" $(OLDEST:%=tests/%)
 
 test-fast: setup-test ## the unit tests, under a minute
-	@$(BIN)/pytest -n 3 --dist worksteal -m "not slow and not packages" --ignore tests/live -q -p no:cacheprovider
+	@$(BIN)/pytest -n 3 --dist worksteal -m "not slow and not packages and not xen" --ignore tests/live -q -p no:cacheprovider
 
 # How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`,
 # how long each attack lasts: `make test-attacks SECONDS=60`
@@ -113,3 +113,11 @@ test-packages: setup-test deb ## install, use, upgrade and remove the packages i
 	@for suite in $(SUITES); do setup/roots.sh $$suite >/dev/null || exit $$?; done
 	@EUCABOX_SUITES="$(SUITES)" EUCABOX_DEB="$$(ls $(CURDIR)/dist/eucabox_*.deb)" \
 	    $(BIN)/pytest -n 2 --dist loadgroup -m packages $(ROUNDS)
+
+# Built from Debian's packages, which takes minutes the first time; later runs go on from a snapshot.
+XEN_CACHE := /var/tmp/eucabox-xen
+
+test-xen: setup-test deb ## run guests on a real Xen, in a dom0 that QEMU emulates
+	@setup/host.sh packages nspawn
+	@setup/xen.sh $(XEN_CACHE)
+	@EUCABOX_DEB="$$(ls $(CURDIR)/dist/eucabox_*.deb)" $(BIN)/pytest -m xen --durations=0 -v tests/xen
