@@ -157,7 +157,7 @@ def test_a_domain_that_libvirt_could_not_start_again_is_made_anew(
     with house.node() as node:
         instance_id = running(house, node)
         define_and_end(house, instance_id)
-        house.wait(lambda: bool(house.virt.lookupByName(instance_id).isActive()))
+        house.wait(lambda: instance_id in house.names(active=True))
         house.wait(lambda: not row_of(house.state, instance_id)["wanted"])
         assert row_of(house.state, instance_id)["state"] == "running"
         assert ("forget", instance_id) not in house.images.notes

@@ -36,11 +36,10 @@ class Journey:
     second: dict[str, Any] = field(default_factory=dict)
 
     def install(self, deb: Path) -> None:
-        """Install this deb, or install it again over the snapshot's."""
+        """Install this deb, or install it again over the snapshot's, which restarts the service."""
         self.host.copy(deb)
         apt = "DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Options::=--force-confold"
         self.host.shell(f"{apt} install --reinstall --allow-downgrades /root/{deb.name} 2>&1")
-        self.host.shell("systemctl restart eucabox.service")
         self.host.shell("rm -rf /root/admin; eucabox credentials --out /root/admin")
 
     def sign_in(self) -> None:
@@ -59,7 +58,9 @@ class Journey:
 
     @cached_property
     def image_id(self) -> str:
-        images = self.ec2.describe_images(Owners=["self"])["Images"]
+        """The tiny guest's; another step registers a whole disk beside it."""
+        kind = [{"Name": "virtualization-type", "Values": ["paravirtual"]}]
+        images = self.ec2.describe_images(Owners=["self"], Filters=kind)["Images"]
         return str(next(each["ImageId"] for each in images if each["ImageType"] == "machine"))
 
     @cached_property
