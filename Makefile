@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz s3-tests lint format bench man deb rpm wheel test-packages test-xen
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz test-policies s3-tests lint format bench man deb rpm wheel test-packages test-xen
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -31,7 +31,7 @@ clean: stop ## stop, and remove what the targets made here
 test: setup-test lint test-oldest ## everything: units, real clients, real guests
 	@setup/host.sh libvirtd
 	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not live and not packages and not xen"
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
 	@$(BIN)/pytest -n 2 -m "not long and not alone" tests/live
 	@$(BIN)/pytest -m "alone and not long" tests/live
 
@@ -48,12 +48,13 @@ test-oldest: setup-test ## the units with the oldest libraries promised, Debian 
 	@$(VENV)/oldest/bin/python -m pytest -q -n 2 -m "not live and not slow" $(OLDEST:%=tests/%)
 
 test-fast: setup-test ## the unit tests, under a minute
-	@$(BIN)/pytest -n 3 --dist worksteal -m "not slow and not packages and not xen" --ignore tests/live -q -p no:cacheprovider
+	@$(BIN)/pytest -n 3 --dist worksteal -m "not slow" --ignore tests/live -q -p no:cacheprovider
 
 # How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`,
-# how long each attack lasts: `make test-attacks SECONDS=60`
+# `make test-policies POLICIES=50000`, how long each attack lasts: `make test-attacks SECONDS=60`
 KILLS ?= 200
 CASES ?= 100000
+POLICIES ?= 10000
 SEED ?= $(shell date +%s)
 SECONDS ?= 20
 
@@ -67,6 +68,11 @@ test-attacks: setup-test ## attack eucabox in 25 ways and tell how long an hones
 
 fuzz: setup-test ## 100,000 odd requests to S3: no 500, no traceback, nothing outside the store
 	@$(BIN)/python -m tests.fuzz --cases $(CASES) --seed $(SEED)
+
+test-policies: setup-test ## 10,000 random policies, each decided by us and by another evaluator
+	@command -v npm >/dev/null || setup/host.sh packages policies
+	@setup/iam_simulate.sh $(VENV)/iam-simulate
+	@$(BIN)/python -m tests.policies --cases $(POLICIES) --seed $(SEED) $(VENV)/iam-simulate
 
 s3-tests: setup-test ## ceph/s3-tests from the checkout that S3_TESTS= names, compared with docs/
 	@test -d "$(S3_TESTS)" || { echo "eucabox: name a checkout: make s3-tests S3_TESTS=/path/to/s3-tests"; exit 2; }
@@ -112,7 +118,7 @@ test-packages: setup-test deb ## install, use, upgrade and remove the packages i
 	@setup/host.sh packages rpm
 	@for suite in $(SUITES); do setup/roots.sh $$suite >/dev/null || exit $$?; done
 	@EUCABOX_SUITES="$(SUITES)" EUCABOX_DEB="$$(ls $(CURDIR)/dist/eucabox_*.deb)" \
-	    $(BIN)/pytest -n 2 --dist loadgroup -m packages $(ROUNDS)
+	    $(BIN)/pytest -m packages $(ROUNDS)
 
 # Built from Debian's packages, which takes minutes the first time; later runs go on from a snapshot.
 XEN_CACHE := /var/tmp/eucabox-xen

@@ -99,7 +99,7 @@ class ApiDispatcher:
         path = origin_form(target).partition("?")[0]
         if not path.startswith(PAGES) or path.startswith(SITES):
             return True
-        from eucabox.wire.s3.addressing import bucket_of
+        from eucabox.wire.s3.routes import bucket_of
 
         return bool(bucket_of(host, self._cloud.config.api.known_hosts))  # then the path is a key
 

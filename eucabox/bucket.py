@@ -11,8 +11,7 @@ from datetime import datetime
 from eucabox.errors import Fault
 from eucabox.store import copying, list_keys, list_versions
 from eucabox.store.bucket_folder import BucketFolder
-from eucabox.store.buckets import Buckets
-from eucabox.store.disk_errors import translate_disk_errors
+from eucabox.store.buckets import Buckets, translate_disk_errors
 from eucabox.store.encrypted_file import EncryptedTempFile
 from eucabox.store.keyring import EncryptionKeySpec
 from eucabox.store.open_object import OpenObject

@@ -6,6 +6,8 @@ import string
 import uuid
 import zlib
 from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import lru_cache
 
 SHORT = frozenset({"emi", "eki", "eri"})  # Eucalyptus clients print these in a narrow column
 ACCESS_KEY_ALPHABET = string.ascii_uppercase + "234567"
@@ -79,6 +81,16 @@ def now() -> str:
 def time_text(moment: datetime) -> str:
     """Write an aware datetime as ISO 8601 UTC text with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def http_date(moment: datetime) -> str:
+    """Write an aware datetime as HTTP does: `Mon, 23 Nov 2026 01:02:03 GMT`."""
+    return _http_date(moment.astimezone(UTC).replace(microsecond=0))
+
+
+@lru_cache(1024)  # few objects are read often
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
 
 
 def parse_time(text: str) -> datetime:

@@ -5,12 +5,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from eucabox.config import CloudSection, Config
 from eucabox.iam.accounts import Accounts
 from eucabox.logs import Format
 from eucabox.state import State
+
+# On a busy host an example takes as long as it takes; what measures says so itself.
+hypothesis.settings.register_profile("eucabox", deadline=None)
+hypothesis.settings.load_profile("eucabox")
 
 
 @pytest.fixture

@@ -127,6 +127,38 @@ def test_iam_says_where_users_are_made(port: int, admin: UserCredentials) -> Non
     assert caught.value.response["Error"]["Code"] == "UnsupportedOperation"
 
 
+@pytest.mark.parametrize("path", ["", "/services/Euare"])
+def test_iam_simulates_policies(port: int, admin: UserCredentials, path: str) -> None:
+    iam = _client("iam", port, admin, path)
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::b/${aws:username}"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    arn = f"arn:aws:iam::{admin.caller.account_id}:user/ann"
+    pages = iam.get_paginator("simulate_custom_policy").paginate(
+        PolicyInputList=[text],
+        ActionNames=["s3:GetObject", "s3:PutObject", "ec2:RunInstances"],
+        ResourceArns=["arn:aws:s3:::b/ann", "arn:aws:s3:::b/bob"],
+        CallerArn=arn,
+        PaginationConfig={"PageSize": 1},
+    )
+    results = [each for page in pages for each in page["EvaluationResults"]]
+    assert [each["EvalActionName"] for each in results] == [
+        "s3:GetObject", "s3:PutObject", "ec2:RunInstances",
+    ]  # fmt: skip
+    decisions = [
+        [each["EvalResourceDecision"] for each in result["ResourceSpecificResults"]]
+        for result in results
+    ]
+    assert decisions == [["allowed", "implicitDeny"]] * 2 + [["implicitDeny"] * 2]
+    (matched,) = results[0]["MatchedStatements"]
+    assert matched["SourcePolicyId"] == "PolicyInputList.1"
+    assert matched["EndPosition"] == {"Line": 1, "Column": len(text)}
+    assert results[0]["EvalDecisionDetails"] == {}
+    keys = iam.get_context_keys_for_custom_policy(PolicyInputList=[text])["ContextKeyNames"]
+    assert keys == ["aws:username"]
+    broken = {"PolicyInputList": ["{"], "ActionNames": ["s3:GetObject"]}
+    assert _code(iam.simulate_custom_policy, **broken) == ("InvalidInput", 400)
+
+
 def test_the_health_check_is_where_no_bucket_can_be(port: int) -> None:
     answer = Http(port).get(api.HEALTH)
     assert (answer.status_code, json.loads(answer.data)) == (200, {"status": "ok"})

@@ -112,8 +112,8 @@ def test_what_the_host_refuses_is_one_line(
     monkeypatch.setattr("pathlib.Path.touch", refuse)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     shown = invoke("-c", config_file, "user", "list")
-    said = "/some/file: Operation not permitted. Run it as root, such as with sudo."
-    assert (shown.exit_code, shown.output) == (1, f"eucabox: {said}\n")
+    message = "/some/file: Operation not permitted. Run it as root, such as with sudo."
+    assert (shown.exit_code, shown.output) == (1, f"eucabox: {message}\n")
 
 
 def test_data_that_this_user_may_not_read_names_who_may(
@@ -409,15 +409,15 @@ def test_doctor_names_programs_that_are_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [((), "at least one setting"), (("--seed", "floppy"), "'floppy' is not one of 'imds'")],
 )
 def test_an_images_settings_are_checked_before_anybody_is_asked(
-    words: tuple[str, ...], said: str
+    words: tuple[str, ...], message: str
 ) -> None:
     result = invoke("image", "set", "emi-12345678", *words)
     assert result.exit_code == 2
-    assert said in result.output
+    assert message in result.output
 
 
 def test_buckets_are_listed_and_read_again_without_a_cloud(config_file: Path) -> None:
@@ -464,18 +464,18 @@ def test_a_rescan_that_a_restart_has_ended_is_not_waited_for(
 
 
 @pytest.mark.parametrize(
-    ("listen", "asked"), [("::", "[::1]"), ("::1", "[::1]"), ("0.0.0.0", "127.0.0.1")]
+    ("listen", "address"), [("::", "[::1]"), ("::1", "[::1]"), ("0.0.0.0", "127.0.0.1")]
 )
 @pytest.mark.usefixtures("accounts")
 def test_a_cloud_is_asked_where_it_listens(
-    config_file: Path, monkeypatch: pytest.MonkeyPatch, listen: str, asked: str
+    config_file: Path, monkeypatch: pytest.MonkeyPatch, listen: str, address: str
 ) -> None:
     config_file.write_text(
         f"[cloud]\ndata_dir = {config_file.parent}\n[api]\nlisten = {listen}\nport = 9\n"
     )
     monkeypatch.setattr(background, "running_pid", lambda _: 1)
     result = invoke("-c", config_file, "bucket", "list")
-    assert f"does not answer at http://{asked}:9/" in result.output
+    assert f"does not answer at http://{address}:9/" in result.output
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ def place(tmp_path: Path, more: str = "") -> Config:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("lines", "expected"),
     [
         ("", ("eucabox-1", "eucabox-1a")),
         ("region = lab-2", ("lab-2", "lab-2a")),
@@ -107,12 +107,14 @@ def place(tmp_path: Path, more: str = "") -> Config:
         ("region = here\nzone = there", ("here", "there")),
     ],
 )
-def test_the_names_of_a_new_cloud_fit(tmp_path: Path, said: str, expected: tuple[str, str]) -> None:
-    assert names(place(tmp_path, said)) == expected
+def test_the_names_of_a_new_cloud_fit(
+    tmp_path: Path, lines: str, expected: tuple[str, str]
+) -> None:
+    assert names(place(tmp_path, lines)) == expected
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("lines", "expected"),
     [
         ("", ("eucabox", "eucabox-1a")),
         ("region = lab", ("lab", "eucabox-1a")),
@@ -120,11 +122,11 @@ def test_the_names_of_a_new_cloud_fit(tmp_path: Path, said: str, expected: tuple
     ],
 )
 def test_a_cloud_from_before_keeps_its_names(
-    tmp_path: Path, said: str, expected: tuple[str, str]
+    tmp_path: Path, lines: str, expected: tuple[str, str]
 ) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "eucabox.db").touch()
-    assert names(place(tmp_path, said)) == expected
+    assert names(place(tmp_path, lines)) == expected
 
 
 def test_a_cloud_keeps_the_names_of_its_first_start(tmp_path: Path) -> None:

@@ -38,5 +38,5 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_make_lists_its_targets() -> None:
     text = (ROOT / "Makefile").read_text()
     declared = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())  # type: ignore[index]
-    told = set(re.findall(r"^([a-z0-9-]+):.*## ", text, re.MULTILINE))
-    assert declared == told
+    documented = set(re.findall(r"^([a-z0-9-]+):.*## ", text, re.MULTILINE))
+    assert declared == documented

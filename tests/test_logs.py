@@ -71,9 +71,11 @@ def test_whatever_the_buckets_answer_is_of_one_role(service: str, lines: list[st
 
 def test_every_message_names_a_role_that_there_is() -> None:
     sources = Path(logs.__file__).parent.rglob("*.py")
-    said = re.findall(r'log[.][a-z]+\(\s*f?"role=([a-z]+)', "".join(f.read_text() for f in sources))
-    assert said
-    assert set(said) <= set(logs.ROLES)
+    roles = re.findall(
+        r'log[.][a-z]+\(\s*f?"role=([a-z]+)', "".join(f.read_text() for f in sources)
+    )
+    assert roles
+    assert set(roles) <= set(logs.ROLES)
 
 
 def test_an_argument_does_not_say_the_role(lines: list[str]) -> None:

@@ -10,11 +10,11 @@ from eucabox import config as configuration
 from eucabox.cloud import Cloud
 
 
-def start(tmp_path: Path, said: str = "") -> tuple[str, str]:
+def start(tmp_path: Path, settings: str = "") -> tuple[str, str]:
     """What a cloud calls itself that is opened once."""
     file = tmp_path / "eucabox.conf"
     (tmp_path / "data").mkdir(exist_ok=True)
-    file.write_text(f"[cloud]\ndata_dir = {tmp_path / 'data'}\n{said}\n")
+    file.write_text(f"[cloud]\ndata_dir = {tmp_path / 'data'}\n{settings}\n")
     cloud = Cloud(configuration.load(file))
     cloud.close()
     return cloud.config.cloud.region, cloud.config.cloud.zone

@@ -316,7 +316,7 @@ def test_a_reboot_that_is_not_heeded_becomes_a_reset(house: House) -> None:
 
 
 def test_terminated_instances_are_kept_for_a_while_and_then_gone(house: House) -> None:
-    kept = add_instance(house.state, state="terminated", state_time=ago(60))
+    recent = add_instance(house.state, state="terminated", state_time=ago(60))
     old = add_instance(house.state, state="terminated", state_time=ago(4000), created=ago(90000))
     tag = {"account_id": "1", "resource_type": "instance", "key": "a", "value": "b"}
     house.state.insert("tags", {"resource_id": old, **tag})
@@ -326,7 +326,7 @@ def test_terminated_instances_are_kept_for_a_while_and_then_gone(house: House) -
     with house.node():
         house.wait(lambda: not console.parent.exists())
         house.wait(lambda: len(house.state.query("select * from instances")) == 1)
-    assert row_of(house.state, kept)["state"] == "terminated"
+    assert row_of(house.state, recent)["state"] == "terminated"
     assert house.state.query("select * from tags") == []
     assert len(house.state.query("select * from reservations")) == 1
 

@@ -48,9 +48,9 @@ def house(config: Config, state: State, monkeypatch: pytest.MonkeyPatch) -> Iter
 def test_the_seconds_since_a_moment_are_the_same_after_a_step(
     step: Callable[[float], None], seconds: float
 ) -> None:
-    kept, moment = steady_clock.reading(), ids.now()
+    reading, moment = steady_clock.reading(), ids.now()
     step(seconds)
-    assert 0 <= steady_clock.seconds_since(kept, moment) < 5
+    assert 0 <= steady_clock.seconds_since(reading, moment) < 5
 
 
 def test_what_was_before_the_hosts_start_counts_from_that() -> None:

@@ -5,6 +5,7 @@ from eucabox.errors.common import *
 from eucabox.errors.ec2 import *
 from eucabox.errors.fault import Fault as Fault
 from eucabox.errors.forms import *
+from eucabox.errors.iam import *
 from eucabox.errors.s3 import *
 from eucabox.errors.signatures import *
 from eucabox.errors.vpc import *

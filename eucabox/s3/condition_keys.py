@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from eucabox.errors import AccessDenied
+from eucabox.iam.policy import request_values
 from eucabox.store.types import Bucket, ObjectProperties, to_utc
 
 if TYPE_CHECKING:
@@ -39,11 +40,7 @@ HEADERS = {
 }
 MEMBERS = {key: member for member, key in HEADERS.items()}
 CONTEXT = {
-    "aws:referer": "referer",
-    "aws:requestedregion": "region",
-    "aws:securetransport": "secure",
-    "aws:sourceip": "source_ip",
-    "aws:useragent": "user_agent",
+    **request_values.CONTEXT,
     "s3:authtype": "auth_type",
     "s3:signatureversion": "signature_version",
     "s3:tlsversion": "tls_version",

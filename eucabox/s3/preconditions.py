@@ -2,10 +2,9 @@
 
 import re
 from datetime import datetime
-from email.utils import format_datetime
 from typing import TypedDict
 
-from eucabox import ascii_text
+from eucabox import ascii_text, ids
 from eucabox.errors import (
     InvalidArgument,
     InvalidRange,
@@ -95,7 +94,7 @@ def range_of(obj: Object, requested: str, if_range: str) -> str:
     validator = ascii_text.strip(if_range)
     if not validator or not requested:
         return requested
-    same = validator == format_datetime(obj.last_modified.replace(microsecond=0), usegmt=True)
+    same = validator == ids.http_date(obj.last_modified)
     if not validator.startswith("W/"):
         same = same or unquote_etag(validator) == obj.e_tag
     return requested if same else ""

@@ -3,6 +3,8 @@ object."""
 
 import builtins
 import contextlib
+import errno
+import functools
 import logging
 import os
 import resource
@@ -10,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from eucabox.errors import (
     BucketAlreadyExists,
@@ -18,8 +20,10 @@ from eucabox.errors import (
     BucketNameInTheWay,
     BucketNotEmpty,
     BucketUnusable,
+    DiskFull,
     InvalidBucketName,
     NoSuchBucket,
+    StorageFailed,
     StoreInUse,
 )
 from eucabox.process_lock import ProcessLock
@@ -31,7 +35,6 @@ from eucabox.store.bucket_folder import (
     move_to_trash,
     open_beside,
 )
-from eucabox.store.disk_errors import translate_disk_errors
 from eucabox.store.fsync import COMMIT, Flush
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring, require
@@ -45,8 +48,39 @@ from eucabox.store.types import Acl, Bucket, to_datetime, unique_time
 
 FOLDER_MODE = 0o750  # only the API decides who reads objects, not the users of the host
 MOST_FILES = 65_536  # open at once, most of them connections
+REFUSED = {
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EFBIG,
+    errno.ESTALE,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ELOOP,
+}
+P = ParamSpec("P")
 T = TypeVar("T")
 log = logging.getLogger("eucabox.bucket")
+
+
+def translate_disk_errors(method: Callable[P, T]) -> Callable[P, T]:
+    """Turn ENOSPC, EIO and the like of the wrapped function into DiskFull and StorageFailed."""
+
+    @functools.wraps(method)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except OSError as error:
+            if error.errno in dirfd.FULL:
+                raise DiskFull from error
+            if error.errno in REFUSED:
+                raise StorageFailed(reason=error.strerror) from error
+            raise
+
+    return wrapper
 
 
 class Buckets:

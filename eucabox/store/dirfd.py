@@ -21,6 +21,7 @@ ABSENT = {
     errno.ENXIO,
     errno.EINVAL,
 }
+FULL = {errno.ENOSPC, errno.EDQUOT}
 OCCUPIED = {
     errno.ENOTDIR,
     errno.EISDIR,

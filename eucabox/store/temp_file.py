@@ -2,7 +2,9 @@
 name."""
 
 import contextlib
+import ctypes
 import errno
+import functools
 import hashlib
 import os
 import secrets
@@ -15,7 +17,7 @@ from itertools import chain
 from typing import Protocol
 
 from eucabox.errors import ContentMd5Mismatch, EntityTooLarge, IncompleteBody, InvalidDigest
-from eucabox.store import checksums, disk_errors
+from eucabox.store import checksums
 from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.types import EncryptionInfo, to_datetime, unique_time
 
@@ -23,6 +25,7 @@ CHUNK = 1 << 19
 AHEAD = 4  # pieces that may be written before they are hashed
 FLUSHED = 8 << 20  # bytes after which the kernel starts to write, so that the last flush is short
 LARGEST = 5 << 30  # bytes in one put or part
+SYNC_FILE_RANGE_WRITE = 2
 NO_COPY = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 Trailers = Callable[[], dict[str, str]]
@@ -170,7 +173,7 @@ def _write_and_hash_large(
         pending.append(summing.submit(_update, sums, data))
         temp_file.write(data)
         if size - flushed >= FLUSHED:
-            disk_errors.start_writing(temp_file.fd, flushed, size - flushed)
+            _start_writing(temp_file.fd, flushed, size - flushed)
             flushed = size
         if len(pending) > AHEAD:
             pending.popleft().result()
@@ -228,3 +231,19 @@ def _copy_some(source: int, temp_file: TempFile, offset: int, count: int) -> int
     data = os.pread(source, min(count, CHUNK), offset)
     temp_file.write(data)
     return len(data)
+
+
+def _start_writing(descriptor: int, offset: int, count: int) -> None:
+    """Make the kernel write a range of a file soon, without waiting for it, so that less is left to
+    flush."""
+    function = _sync_file_range()
+    if function is not None:
+        function(descriptor, offset, count, SYNC_FILE_RANGE_WRITE)
+
+
+@functools.cache
+def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
+    function = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if function is not None:
+        function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return function

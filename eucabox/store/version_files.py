@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from eucabox.store import attributes, dirfd, disk_errors, key_files, version_ids
+from eucabox.store import attributes, dirfd, key_files, version_ids
 from eucabox.store.bucket_folder import VERSIONS, BucketFolder
 from eucabox.store.paths import digest
 from eucabox.store.temp_file import TempFile, copy_file, write_small
@@ -89,7 +89,7 @@ def archive_current(folder: BucketFolder, key: bytes, current: Object, descripto
         try:
             _link(descriptor, old.version_key, dir_fd)
         except OSError as error:
-            if error.errno in disk_errors.FULL:
+            if error.errno in dirfd.FULL:
                 raise
             _copy(
                 folder, descriptor, old, dir_fd

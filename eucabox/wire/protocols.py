@@ -8,7 +8,7 @@ from eucabox.errors import Fault
 from eucabox.wire import model, not_served, query, s3, s3control, website
 from eucabox.wire.not_served import S3_SCOPE
 from eucabox.wire.request import Answer, ParsedRequest, Request
-from eucabox.wire.s3.addressing import SITES, bucket_of, is_site
+from eucabox.wire.s3.routes import SITES, bucket_of, is_site
 
 CONTROL = "/v20180820/"  # of S3 Control; a bucket may have this name, but sends no such header
 S3_PATHS = ("/services/objectstorage", "/services/Walrus", "/services/walrus")

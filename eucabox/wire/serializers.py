@@ -5,13 +5,12 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import format_datetime
-from functools import lru_cache
 from typing import Any
 
 from botocore import xform_name
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
+from eucabox import ids
 from eucabox.wire.parsers import xml_name
 
 log = logging.getLogger("eucabox.wire")
@@ -184,15 +183,6 @@ def _write_blob(value: str | bytes) -> str:
     return base64.b64encode(value.encode() if isinstance(value, str) else value).decode("ascii")
 
 
-def _write_rfc822(moment: datetime) -> str:
-    return _format_second(moment.astimezone(UTC).replace(microsecond=0))
-
-
-@lru_cache(1024)  # few objects are read often
-def _format_second(moment: datetime) -> str:
-    return format_datetime(moment, usegmt=True)
-
-
 def _write_epoch(moment: datetime) -> str:
     return str(int(moment.timestamp()))
 
@@ -209,7 +199,7 @@ SCALARS: dict[str, Writer] = {
 }
 TIMES: dict[str, Writer] = {
     "iso8601": iso8601,
-    "rfc822": _write_rfc822,
+    "rfc822": ids.http_date,
     "unixTimestamp": _write_epoch,
 }
 

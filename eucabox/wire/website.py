@@ -9,9 +9,9 @@ from urllib.parse import quote
 from eucabox.errors import Fault, MethodNotAllowed
 from eucabox.wire import model, s3
 from eucabox.wire.request import Answer, ParsedRequest, Request
-from eucabox.wire.s3.addressing import BucketAddress, WebsiteHost, site_of
 from eucabox.wire.s3.errors import document_elements
 from eucabox.wire.s3.parameters import reader
+from eucabox.wire.s3.routes import BucketAddress, WebsiteHost, site_of
 from eucabox.wire.sign import Lookup
 from eucabox.wire.status import status_of
 

@@ -69,7 +69,7 @@ HOSTILE: list[Any] = [
 
 # With our extras, as Eucalyptus' own actions are only there.
 MODELS: dict[str, ServiceModel] = {
-    service: model.service(service)._model for service in ("ec2", "sts", "bootstrap")
+    service: model.service(service)._model for service in ("ec2", "sts", "iam", "bootstrap")
 }
 OURS = sorted(key for key in actions.load() if key[0] in MODELS)
 

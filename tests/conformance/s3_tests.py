@@ -53,22 +53,22 @@ class Outcome:
 
 def write_settings(cloud: Running, file: Path) -> None:
     """Write the suite's configuration with users of this cloud."""
-    said = configparser.RawConfigParser()
-    said["DEFAULT"] = {"host": "127.0.0.1", "port": str(cloud.port), "is_secure": "False"}
-    said["fixtures"] = {"bucket prefix": "s3t-{random}-"}
+    parser = configparser.RawConfigParser()
+    parser["DEFAULT"] = {"host": "127.0.0.1", "port": str(cloud.port), "is_secure": "False"}
+    parser["fixtures"] = {"bucket prefix": "s3t-{random}-"}
     for section, user in {**USERS, **ROOTS}.items():
-        said[section] = _section(cloud, user)
+        parser[section] = _section(cloud, user)
     # S3 answers with ARNs, whatever a request called the key
     account = cloud.client("sts").get_caller_identity()["Account"]
     region = cloud.client("ec2").describe_regions()["Regions"][0]["RegionName"]
     arns = [f"arn:aws:kms:{region}:{account}:key/{name}" for name in KEYS]
     cloud.credentials(STRANGER)
-    said["s3 main"]["kms_keyid"], said["s3 main"]["kms_keyid2"] = arns
-    said["s3 main"]["api_name"] = "eucabox"
-    said["s3 main"]["lc_debug_interval"] = str(DAY)
-    said["s3 tenant"]["tenant"] = "testx"
+    parser["s3 main"]["kms_keyid"], parser["s3 main"]["kms_keyid2"] = arns
+    parser["s3 main"]["api_name"] = "eucabox"
+    parser["s3 main"]["lc_debug_interval"] = str(DAY)
+    parser["s3 tenant"]["tenant"] = "testx"
     with file.open("w") as output:
-        said.write(output)
+        parser.write(output)
 
 
 def _section(cloud: Running, user: str) -> dict[str, str]:

@@ -52,14 +52,14 @@ def test_without_a_program_the_xml_stays(adapt: Adapt, instance_id: str) -> None
 def test_it_gets_xml_and_facts_and_its_output_is_used(
     adapt: Adapt, tmp_path: Path, instance_id: str
 ) -> None:
-    told = tmp_path / "told"
+    file = tmp_path / "told"
     script = shell(
         tmp_path / "adapt",
-        f'echo "$EUCABOX_INSTANCE" > {told}; cat "$EUCABOX_FACTS" >> {told}',
+        f'echo "$EUCABOX_INSTANCE" > {file}; cat "$EUCABOX_FACTS" >> {file}',
         "sed 's|<vcpu>2<|<vcpu>1<|'",
     )
     assert "<vcpu>1</vcpu>" in adapt(script)
-    name, facts = told.read_text().splitlines()
+    name, facts = file.read_text().splitlines()
     assert name == instance_id
     assert json.loads(facts)["private_ip_address"] == "172.30.64.77"
     assert json.loads(facts)["tags"] == {"share": "4096"}

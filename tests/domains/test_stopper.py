@@ -94,8 +94,8 @@ def test_a_poweroff_in_the_guest_does_what_was_chosen(
         house.virt.lookupByName(instance_id).shutdown()
         row = house.becomes(instance_id, end)
     assert row["state_reason_code"] == "Client.InstanceInitiatedShutdown"
-    kept = ("forget", instance_id) not in house.images.notes
-    assert kept == (behavior == "stop")
+    has_disk = ("forget", instance_id) not in house.images.notes
+    assert has_disk == (behavior == "stop")
 
 
 def test_a_crash_does_not_cost_the_disk_of_what_was_stopped_once(house: House) -> None:

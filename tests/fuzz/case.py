@@ -92,9 +92,9 @@ def _octets(text: str) -> bytes:
 def to_sign4(case: Case, stamp: str, names: list[str], payload: str, query: str) -> tuple[str, str]:
     """The scope and the text to sign."""
     lines = "".join(f"{name}:{' '.join(case.headers[name].split())}\n" for name in names)
-    asked = "\n".join([case.method, case.path, query, lines, ";".join(names), payload])
+    canonical = "\n".join([case.method, case.path, query, lines, ";".join(names), payload])
     scope = f"{stamp[:8]}/eucabox/s3/aws4_request"
-    digest = hashlib.sha256(_octets(asked)).hexdigest()
+    digest = hashlib.sha256(_octets(canonical)).hexdigest()
     return scope, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
 
 
@@ -167,9 +167,11 @@ def sign1(case: Case, keys: Keys) -> None:
     lines = "".join(f"{name}:{' '.join(case.headers[name].split())}\n" for name in amz)
     pairs = [each.partition("=") for each in case.query.split("&") if each]
     known = sorted((n, s, v) for n, s, v in pairs if n in SUBRESOURCES)
-    asked = "&".join(n + s + unquote_to_bytes(_octets(v)).decode("latin-1") for n, s, v in known)
+    subresources = "&".join(
+        n + s + unquote_to_bytes(_octets(v)).decode("latin-1") for n, s, v in known
+    )
     head = [case.headers.get(name, "") for name in ("content-md5", "content-type", "date")]
-    resource = case.path + (f"?{asked}" if asked else "")
+    resource = case.path + (f"?{subresources}" if subresources else "")
     text = "\n".join([case.method, *head, lines + resource])
     digest = hmac.digest(keys.secret.encode(), _octets(text), "sha1")
     case.headers["authorization"] = f"AWS {keys.access}:{base64.b64encode(digest).decode()}"

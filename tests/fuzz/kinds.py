@@ -122,9 +122,9 @@ def policies(chance: random.Random, shop: Shop) -> Case:
     """A bucket policy, and then something that it is asked about."""
     if chance.random() < 0.7:
         return Case("PUT", f"/{BUCKET}", "policy", body=odd.policy(chance))
-    asked = _ask(chance.choice(SERVED), chance, shop)
-    asked.signed = chance.choice(["", "v4"])
-    return asked
+    case = _ask(chance.choice(SERVED), chance, shop)
+    case.signed = chance.choice(["", "v4"])
+    return case
 
 
 # --- keys, queries, headers ----------------------------------------------------------------------
@@ -171,14 +171,14 @@ def keys(chance: random.Random, shop: Shop) -> Case:
 
 def _listing(chance: random.Random) -> str:
     names = ["list-type=2", "versions", "uploads", "x=1"]
-    said = [chance.choice(names)]
+    params = [chance.choice(names)]
     for name in ("prefix", "delimiter", "marker", "max-keys", "encoding-type", "start-after",
                  "continuation-token", "key-marker", "version-id-marker", "upload-id-marker",
                  "max-uploads", "fetch-owner"):  # fmt: skip
         if chance.random() < 0.25:
             value = chance.choice(["url", "1", "/", "a", odd.text(chance), odd.text(chance)])
-            said.append(f"{name}={odd.in_query(value, chance)}")
-    return "&".join(said)
+            params.append(f"{name}={odd.in_query(value, chance)}")
+    return "&".join(params)
 
 
 def queries(chance: random.Random, shop: Shop) -> Case:

@@ -188,7 +188,8 @@ def test_a_root_of_aarch64_has_uefi_s_variables_and_the_serial_port_of_its_machi
     kernel = room.entry(tmp_path / "vmlinuz", "kernel", "kernel")
     with room.cache.pin("kernel"):
         image = room.entry(ext(tmp_path / "root"), "digest")
-    boot = room.prepare("i-1", image, kernel=kernel)
+    # Settings of its own: what they say of UEFI is worked out once.
+    boot = room.prepare("i-1", image, kernel=kernel, settings=ImageSettings())
     assert boot.cmdline == "console=ttyAMA0 root=/dev/sda1"
     assert (boot.uefi, boot.nvram and boot.nvram.name) == (True, "nvram.fd")
 

@@ -82,11 +82,11 @@ def test_the_images_own_keys_are_all_that_stands_before(tmp_path: Path) -> None:
 
 def test_small_blocks_are_filled_with_blank_lines_that_every_sshd_reads(tmp_path: Path) -> None:
     disk = on_disk(tmp_path, ext(tmp_path / "root"))
-    said = give(disk, key_injection.make_slot(disk, MIB), KEY)
-    assert len(said) == key_injection.ROOM - 1024 + 1, "a file can't end before its last block"
-    assert said.split() == KEY.split()
-    assert max(map(len, said.splitlines())) < key_injection.LINE
-    assert said.endswith("\n")
+    content = give(disk, key_injection.make_slot(disk, MIB), KEY)
+    assert len(content) == key_injection.ROOM - 1024 + 1, "a file can't end before its last block"
+    assert content.split() == KEY.split()
+    assert max(map(len, content.splitlines())) < key_injection.LINE
+    assert content.endswith("\n")
     check(disk, MIB)
 
 

@@ -113,9 +113,9 @@ def test_the_guest_s_scripts_are_shell(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_guest_is_built_from_packages(tmp_path: Path) -> None:
-    told: list[str] = []
-    made = tiny_guest.build_tiny(tmp_path / "out", told.append)
-    assert told[0] == "downloading Debian packages"
+    lines: list[str] = []
+    made = tiny_guest.build_tiny(tmp_path / "out", lines.append)
+    assert lines[0] == "downloading Debian packages"
     assert made.kernel.read_bytes()[0x202:0x206] == b"HdrS"
     modules = [name for name in cpio(gzip.decompress(made.ramdisk.read_bytes())) if ".ko" in name]
     assert any("virtio_net" in name for name in modules)
@@ -124,5 +124,5 @@ def test_the_guest_is_built_from_packages(tmp_path: Path) -> None:
     assert "User:     0   Group:     0" in owner
     assert "shadow" in run("debugfs", "-R", "ls /etc", str(made.root)).decode()
     assert made.root.stat().st_size == tiny_guest.ROOT_MIB * 2**20
-    again = tiny_guest.build_tiny(tmp_path / "out", told.append)
-    assert (again, len(told)) == (made, 4)
+    again = tiny_guest.build_tiny(tmp_path / "out", lines.append)
+    assert (again, len(lines)) == (made, 4)

@@ -108,14 +108,14 @@ def console(ec2: Any, instance_id: str) -> str:
 
 def booted(ec2: Any, instance_id: str) -> None:
     """Wait for a tiny guest that nobody can log in to: its last word is its host key."""
-    said = ""
+    output = ""
 
     def look() -> bool:
-        nonlocal said
-        said = console(ec2, instance_id)
-        return "END SSH HOST KEY" in said
+        nonlocal output
+        output = console(ec2, instance_id)
+        return "END SSH HOST KEY" in output
 
     try:
         until(look, "host key on the console")
     except AssertionError as late:
-        raise AssertionError(f"{late}; the console says {said[-2000:]}") from None
+        raise AssertionError(f"{late}; the console says {output[-2000:]}") from None

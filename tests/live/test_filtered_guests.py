@@ -119,6 +119,6 @@ def test_a_thief_of_anothers_address_is_not_heard(
     script = THIEF.format(mac=mac, ip=address, gateway=gateway)
     guests.said_over_ssh(thief["PrivateIpAddress"], key, script)
     guests.until(lambda: not lets_in(thief["PrivateIpAddress"]), "theft", SOON)
-    told = "wget -q -O - http://169.254.169.254/latest/meta-data/instance-id"
+    command = "wget -q -O - http://169.254.169.254/latest/meta-data/instance-id"
     for _ in range(3):
-        assert guests.ssh(address, key, told).stdout == owner["InstanceId"]
+        assert guests.ssh(address, key, command).stdout == owner["InstanceId"]

@@ -38,8 +38,8 @@ def curl(*argv: str) -> tuple[int, str]:
     return int(status), text
 
 
-def fields(said: dict[str, str]) -> list[str]:
-    return [part for name, value in said.items() for part in ("-F", f"{name}={value}")]
+def fields(members: dict[str, str]) -> list[str]:
+    return [part for name, value in members.items() for part in ("-F", f"{name}={value}")]
 
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])

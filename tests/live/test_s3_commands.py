@@ -67,8 +67,8 @@ def test_s3cmd_sets_what_a_bucket_has(cloud: Running, s3cmd: Command, tmp_path: 
     for name_, text in (("policy", policy), ("cors", CORS), ("lifecycle", LIFECYCLE)):
         (tmp_path / name_).write_text(text)
         s3cmd(f"set{name_}", str(tmp_path / name_), place)
-    told = s3cmd("info", place)
-    assert (policy in told, "<AllowedOrigin>http://a.page<" in told) == (True, True)
+    output = s3cmd("info", place)
+    assert (policy in output, "<AllowedOrigin>http://a.page<" in output) == (True, True)
     assert "<Days>4</Days>" in s3cmd("getlifecycle", place)
     s3cmd("expire", "--expiry-days=3", "--expiry-prefix=x/", place)
     (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]

@@ -74,7 +74,7 @@ def test_conditions(s3: Any) -> None:
     early: dict[str, Any] = {"Key": HERE["Key"], "LastModifiedTime": when - timedelta(days=1)}
     assert refused(s3.put_object, **HERE, IfNoneMatch="*")[:2] == (412, "PreconditionFailed")
     assert refused(s3.delete_object, **HERE, IfMatch='"0"')[:2] == (412, "PreconditionFailed")
-    said = s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [early]})
-    assert said["Errors"][0]["Code"] == "PreconditionFailed"
+    answer = s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [early]})
+    assert answer["Errors"][0]["Code"] == "PreconditionFailed"
     s3.delete_object(**HERE, IfMatch=tag, IfMatchSize=1, IfMatchLastModifiedTime=when)
     assert refused(s3.delete_object, **HERE, IfMatch="*")[:2] == (404, "NoSuchKey")

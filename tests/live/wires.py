@@ -84,7 +84,7 @@ class Space:
         script, lease = self.folder / "dhcp.sh", self.folder / f"{self.name}.lease"
         script.write_text(DHCP_CLIENT)
         script.chmod(0o755)
-        asked = subprocess.run(
+        done = subprocess.run(
             [
                 *("ip", "netns", "exec", self.name, "busybox", "udhcpc", "-i", "eth0", "-n", "-q"),
                 *("-f", "-t", "2", "-T", "1", "-A", "0", "-O", "mtu", "-s", str(script)),
@@ -94,7 +94,7 @@ class Space:
             timeout=20,
             check=False,
         )
-        if asked.returncode:
+        if done.returncode:
             return False
         lines = [line.partition("=") for line in lease.read_text().splitlines()]
         self.lease = {name: value for name, _, value in lines}

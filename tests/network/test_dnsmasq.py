@@ -62,8 +62,8 @@ def test_it_answers_known_macs_of_one_bridge_alone(server: Dnsmasq) -> None:
 
 
 def test_name_servers(server: Dnsmasq) -> None:
-    asked = server.arguments(dataclasses.replace(SERVICE, servers=("10.0.0.9",), mtu=1420))
-    assert {"--no-resolv", "--server=10.0.0.9", "--dhcp-option=option:mtu,1420"} <= set(asked)
+    arguments = server.arguments(dataclasses.replace(SERVICE, servers=("10.0.0.9",), mtu=1420))
+    assert {"--no-resolv", "--server=10.0.0.9", "--dhcp-option=option:mtu,1420"} <= set(arguments)
     named = server.arguments(dataclasses.replace(SERVICE, dns=False, servers=("10.0.0.9",)))
     assert {"--port=0", "--dhcp-option=option:dns-server,10.0.0.9"} <= set(named)
     none = server.arguments(dataclasses.replace(SERVICE, dns=False))
@@ -131,14 +131,14 @@ def test_one_that_died_is_started_again(
 
 
 @pytest.mark.parametrize(
-    ("said", "port"),
+    ("message", "port"),
     [
         ("dnsmasq: failed to bind DHCP server socket: Address already in use", 67),
         ("dnsmasq: failed to create listening socket for 172.30.64.1: Address already in use", 53),
     ],
 )
-def test_a_taken_port_is_named(fake: FakeHost, server: Dnsmasq, said: str, port: int) -> None:
-    fake.failures["dnsmasq"] = said
+def test_a_taken_port_is_named(fake: FakeHost, server: Dnsmasq, message: str, port: int) -> None:
+    fake.failures["dnsmasq"] = message
     with pytest.raises(NetworkUnusable, match=f"UDP port {port} on br0"):
         server.start(SERVICE)
 

@@ -90,17 +90,17 @@ def test_what_can_not_be_changed_is_replaced_at_once(groups: Firewall, fake: Fak
 
 
 def test_only_who_lost_a_rule_is_looked_through(groups: Firewall, fake: FakeHost) -> None:
-    asked = "nft -j list sets"
+    command = "nft -j list sets"
     groups.apply([GUEST], {"sg-1": [SSH]}, AlwaysAllowed())
-    first = len(fake.did(asked))
+    first = len(fake.did(command))
     groups.apply(
         [GUEST], {"sg-1": [SSH, FirewallRule(False, "-1", cidr="10.0.0.0/8")]}, AlwaysAllowed()
     )
-    assert len(fake.did(asked)) == first
+    assert len(fake.did(command)) == first
     note = {"elem": {"val": {"concat": ["1.2.3.4", "tcp", 5000, 22]}}}
     mine = {"name": f"in-{GUEST.tap}", "table": TABLE, "elem": [note]}
     listed = {"nftables": [{"set": mine}, {"set": {**mine, "table": "another"}}]}
-    fake.answers[f"{asked} bridge"] = json.dumps(listed)
+    fake.answers[f"{command} bridge"] = json.dumps(listed)
     groups.apply([GUEST], {"sg-1": []}, AlwaysAllowed())
     flow = f"{GUEST.tap} {{ 1.2.3.4 . tcp . 5000 . 22 }}"
     verbs = (("add", "in-barred"), ("add", "in"), ("delete", "in"))

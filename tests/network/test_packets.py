@@ -108,8 +108,8 @@ def test_arp_that_is_not_its_senders_or_no_arp_is_none(place: int) -> None:
 
 
 def test_a_probe_claims_nothing() -> None:
-    said = read(probe("02:00:00:00:00:07", GIVEN))
-    assert said == AddressClaim("02:00:00:00:00:07", IPv4Address(0))
+    packet = read(probe("02:00:00:00:00:07", GIVEN))
+    assert packet == AddressClaim("02:00:00:00:00:07", IPv4Address(0))
     assert len(probe(MAC, GIVEN)) == 42
 
 
@@ -129,7 +129,7 @@ def test_any_options_are_read_without_a_fault(options: bytes) -> None:
 def test_any_changed_byte_makes_no_other_machines_lease(place: int, byte: int) -> None:
     made = frame()
     made[place % len(made)] = byte
-    said = read(bytes(made))
-    assert said is None or isinstance(said, Lease)
-    if said and place not in range(70, 76):
-        assert said.mac_address == MAC
+    packet = read(bytes(made))
+    assert packet is None or isinstance(packet, Lease)
+    if packet and place not in range(70, 76):
+        assert packet.mac_address == MAC

@@ -192,8 +192,8 @@ def test_settings_without_an_effect_are_refused(
 def test_only_the_site_knows_its_network(net: System, configured: Configured) -> None:
     with pytest.raises(NetworkUnusable, match="br0"):
         _ = net.subnet
-    told = System(configured(mode="SYSTEM", bridge="br0", subnet="192.168.1.0/24"))
-    assert str(told.subnet) == "192.168.1.0/24"
+    driver = System(configured(mode="SYSTEM", bridge="br0", subnet="192.168.1.0/24"))
+    assert str(driver.subnet) == "192.168.1.0/24"
 
 
 def test_a_bridge_that_went_away_is_named(net: System, fake: FakeHost) -> None:

@@ -16,13 +16,19 @@ ENDED = pytest.StashKey[set[str]]()
 GUEST = Path("/var/tmp/eucabox-test-guest")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.packages)
-            item.add_marker(pytest.mark.xdist_group(_find_way(item)))
-            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a step of a round."""
+    item.add_marker(pytest.mark.packages)
+    item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the rounds out unless they were asked for: they take minutes."""
+    named = any("tests/packages" in each for each in config.args)
+    if not named and "packages" not in config.option.markexpr:
+        here = Path(__file__).parent
+        config.hook.pytest_deselected(items=[each for each in items if here in each.path.parents])
+        items[:] = [each for each in items if here not in each.path.parents]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -35,7 +41,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _find_way(item: pytest.Item) -> str:
     """Return the file and the suite that a step belongs to."""
     file, _, name = item.nodeid.partition("::")
-    return file + name.partition("[")[2]
+    return f"{file}:{name.partition('[')[2].partition(']')[0]}"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -197,15 +197,15 @@ def test_half_a_handshake_delays_no_other(desk: Desk, tls: Tls) -> None:
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_health_is_answered_while_every_thread_is_stuck(listener: Listener, busy: bool) -> None:
-    kept = _client(listener)
-    with contextlib.closing(kept):
+    client = _client(listener)
+    with contextlib.closing(client):
         if busy:  # a connection of those that one thread serves together
-            kept.request("GET", "/quick")
-            kept.getresponse().read()
+            client.request("GET", "/quick")
+            client.getresponse().read()
         with _crowd(listener, _head("GET", "/stuck")), _crowd_from(listener, "127.0.0.2"):
             started = time.monotonic()
-            kept.request("GET", "/_eucabox/health")
-            assert kept.getresponse().read() == b'{"status":"ok"}\n'
+            client.request("GET", "/_eucabox/health")
+            assert client.getresponse().read() == b'{"status":"ok"}\n'
             assert time.monotonic() - started < 0.5
 
 

@@ -219,10 +219,10 @@ def test_a_frame_in_another_place_is_refused(keyed: Keyed) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("kept", [0, 3, 10, 200, -1, -FRAME - 16, -2 * FRAME - 32])
-def test_a_file_that_was_cut_short_is_damaged(keyed: Keyed, kept: int, kind: str) -> None:
+@pytest.mark.parametrize("length", [0, 3, 10, 200, -1, -FRAME - 16, -2 * FRAME - 32])
+def test_a_file_that_was_cut_short_is_damaged(keyed: Keyed, length: int, kind: str) -> None:
     put(keyed, "key", body(3 * FRAME), kind)
-    damage(keyed, "key", lambda file: file.__delitem__(slice(kept, None)))
+    damage(keyed, "key", lambda file: file.__delitem__(slice(length, None)))
     with pytest.raises(ObjectDamaged):
         get(keyed, "key")
 

@@ -188,8 +188,8 @@ def test_a_form_s_checksums_are_verified_too(box: Box) -> None:
     ):
         form = box.client().generate_presigned_post("box", "form")
         parts = [
-            f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{said}\r\n'
-            for name, said in (*form["fields"].items(), (field, value))
+            f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value_sent}\r\n'
+            for name, value_sent in (*form["fields"].items(), (field, value))
         ]
         head = '--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
         sent = "".join(parts).encode() + head.encode() + BODY + b"\r\n--b--\r\n"

@@ -8,7 +8,7 @@ import pytest
 from eucabox.errors import Fault, NoSuchBucket
 from eucabox.wire.request import Answer, Request
 from eucabox.wire.s3 import cors
-from eucabox.wire.s3.addressing import bucket_in, bucket_of, website_of
+from eucabox.wire.s3.routes import bucket_in, bucket_of, website_of
 
 RULES: list[Mapping[str, Any]] = [
     {

@@ -169,12 +169,12 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
         return body.decode()
 
     token = ask("/latest/api/token", "PUT", **{TTL.upper().replace("-", "_"): "60"})
-    asked: list[str] = []
+    paths: list[str] = []
 
     def walk_all(path: str) -> None:
         for line in ask(path, X_AWS_EC2_METADATA_TOKEN=token).splitlines():
             name = line.partition("=")[0] + "/" if "=" in line else line
-            asked.append(path + name)
+            paths.append(path + name)
             if name.endswith("/"):
                 walk_all(path + name)
             else:
@@ -182,9 +182,9 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
 
     for top in ("meta-data/", "dynamic/"):
         walk_all(f"/latest/{top}")
-    assert "/latest/meta-data/public-keys/0/openssh-key" in asked
-    assert "/latest/meta-data/network/interfaces/macs/d0:0d:ac:1e:40:04/device-number" in asked
-    assert "/latest/dynamic/instance-identity/document" in asked
+    assert "/latest/meta-data/public-keys/0/openssh-key" in paths
+    assert "/latest/meta-data/network/interfaces/macs/d0:0d:ac:1e:40:04/device-number" in paths
+    assert "/latest/dynamic/instance-identity/document" in paths
     found = ask("/latest/meta-data/instance-id", X_AWS_EC2_METADATA_TOKEN=token)
     assert found == instance_id
     assert ask("/latest/user-data", X_AWS_EC2_METADATA_TOKEN=token) == "#!/bin/sh\n"

@@ -244,7 +244,7 @@ def test_an_ec2_answer_has_the_version_of_its_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "result", "said"),
+    ("name", "result", "returned"),
     [
         ("AuthorizeSecurityGroupIngress", None, "true"),
         ("AuthorizeSecurityGroupIngress", {"security_group_rules": []}, "true"),
@@ -254,10 +254,10 @@ def test_an_ec2_answer_has_the_version_of_its_request() -> None:
     ],
 )
 def test_a_verb_that_does_not_say_otherwise_returned_true(
-    name: str, result: dict[str, Any] | None, said: str | None
+    name: str, result: dict[str, Any] | None, returned: str | None
 ) -> None:
     root = _root(query.answer(_understood("ec2", name, "2016-11-15"), result))
-    assert root.findtext(f"{SPACE}return") == said
+    assert root.findtext(f"{SPACE}return") == returned
 
 
 @pytest.mark.parametrize(("version", "known"), [("2014-10-01", False), ("2016-11-15", True)])

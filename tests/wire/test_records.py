@@ -11,7 +11,7 @@ from eucabox.iam.accounts import Caller
 from eucabox.store.types import Bucket
 from eucabox.wire import model
 from eucabox.wire.request import Answer, Exchange, Request
-from eucabox.wire.s3 import access_log_records, addressing, requests
+from eucabox.wire.s3 import access_log_records, requests, routes
 
 ANN = Caller("111111111111", "ann", "c" * 64, "u", "ann", False)
 BUCKET = Bucket("box", "111111111111", datetime.now(UTC), settings={"logging": {}})
@@ -54,7 +54,7 @@ def read_log(
     understood = requests.S3Request(
         service="s3", name=name, params={"bucket": "box", **members}, caller=caller,
         api_version="", region="", signature="", request_id="R1", operation=operation,
-        address=addressing.BucketAddress("box", "k"),
+        address=routes.BucketAddress("box", "k"),
     )  # fmt: skip
     accounts = SimpleNamespace(get_by_account_id={"111111111111": vars(ANN)}.get)
     cloud: Any = SimpleNamespace(access_log=logs, accounts=accounts)
@@ -104,8 +104,8 @@ def test_operations_by_the_names_that_logs_have(name: str, method: str, kind: st
 def test_an_anonymous_request_that_fails() -> None:
     answer = Answer(status=403, body=b"<Error/>")
     (found,) = read_log("GetObject", answer=answer, code="AccessDenied", caller=None, key="k")
-    told = [found[name] for name in ("requester", "status", "error", "sent", "signature", "acl")]
-    assert told == ["-", "403", "AccessDenied", "8", "-", "-"]
+    values = [found[name] for name in ("requester", "status", "error", "sent", "signature", "acl")]
+    assert values == ["-", "403", "AccessDenied", "8", "-", "-"]
     assert read_log("GetObject", caller=None, key="k")[0]["acl"] == "Yes"
 
 

@@ -36,7 +36,7 @@ from eucabox.errors import (
 from eucabox.s3.body_streams import RequestBody, ResponseBody
 from eucabox.wire import model, s3
 from eucabox.wire.request import Request
-from eucabox.wire.s3 import addressing, responses, routes
+from eucabox.wire.s3 import responses, routes
 from eucabox.wire.s3.parameters import parse_copy_source
 from tests.wire.sign import signer
 from tests.wire.sign.asked_rest import KNOWN
@@ -115,7 +115,7 @@ def test_every_operation_is_found(name: str) -> None:
     operation = SERVICE.operation_model(name)
     shape = operation.input_shape
     request = written(operation, sample(shape, every=False) if shape else {})
-    depth = addressing.locate(request.path, request.host).depth
+    depth = routes.locate(request.path, request.host).depth
     query = dict(pair.partition("=")[::2] for pair in request.query.split("&"))
     found = routes.find(request.method, depth, query, request.headers)
     assert found.name == SHADOWED.get(name, name)
@@ -180,7 +180,7 @@ def test_botocore_reads_the_answer_of_every_served_operation(name: str) -> None:
         result["body"] = ResponseBody(Opened(b"bytes"), 0, 5)
     about = s3.S3Request(
         service="s3", name=name, params={}, caller=None, api_version="", region="",
-        signature="", request_id="r", operation=known, address=addressing.BucketAddress("b", None),
+        signature="", request_id="r", operation=known, address=routes.BucketAddress("b", None),
     )  # fmt: skip
     answer = s3.answer(about, result)
     assert answer.status in (200, 204)
@@ -242,12 +242,12 @@ def snake(value: Any) -> Any:
     ],
 )
 def test_buckets_and_keys(path: str, host: str, bucket: str | None, key: str | None) -> None:
-    assert addressing.locate(path, host, ("cloud.example",))[:2] == (bucket, key)
+    assert routes.locate(path, host, ("cloud.example",))[:2] == (bucket, key)
 
 
 def test_a_key_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(Fault) as caught:
-        addressing.locate("/b/%FF", "localhost")
+        routes.locate("/b/%FF", "localhost")
     assert caught.value.code == "InvalidURI"
 
 
@@ -457,7 +457,7 @@ def test_an_unchanged_object_and_a_range_beyond_it() -> None:
 def write_answer(name: str, result: dict[str, Any]) -> Any:
     operation = model.service("s3").operation(name)
     assert operation is not None
-    address = addressing.BucketAddress("b", "k")
+    address = routes.BucketAddress("b", "k")
     about = s3.S3Request(
         service="s3", name=name, params={}, caller=None, api_version="", region="",
         signature="", request_id="r", operation=operation, address=address,

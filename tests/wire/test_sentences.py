@@ -55,9 +55,9 @@ def test_an_error_has_the_sentence_of_aws(
     full: Box, asked: tuple[str, str], said: tuple[str, str]
 ) -> None:
     reply = full.ask(*asked)
-    told = ElementTree.fromstring(reply.body)
-    assert (told.findtext("Code"), told.findtext("Message")) == said
-    assert told.findtext("Detail")
+    document = ElementTree.fromstring(reply.body)
+    assert (document.findtext("Code"), document.findtext("Message")) == said
+    assert document.findtext("Detail")
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,16 @@ def test_a_listing_has_keys_as_utf8(box: Box, name: str) -> None:
 
 
 def test_answers_of_ec2_and_iam_stay_ascii(box: Box) -> None:
-    told: list[bytes] = []
+    bodies: list[bytes] = []
     ec2 = box.client("ec2")
     ec2.meta.events.register(
-        "after-call", lambda http_response, **_: told.append(http_response.content)
+        "after-call", lambda http_response, **_: bodies.append(http_response.content)
     )
     tags = [{"ResourceType": "key-pair", "Tags": [{"Key": "colour", "Value": "grün"}]}]
     ec2.import_key_pair(KeyName="k", PublicKeyMaterial=_PUBLIC, TagSpecifications=tags)
     assert ec2.describe_key_pairs()["KeyPairs"][0]["Tags"][0]["Value"] == "grün"
-    assert told
-    assert all(body.isascii() for body in told)
+    assert bodies
+    assert all(body.isascii() for body in bodies)
 
 
 _PUBLIC = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6sUeVQ3GJ4L7bTNqJYtGr3vEwq2sd4xBdqSlWZ4Xxn test"

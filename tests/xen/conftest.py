@@ -17,12 +17,18 @@ GUEST = Path("/var/tmp/eucabox-test-guest")
 ENDED = pytest.StashKey[bool]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xen)
-            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a step."""
+    item.add_marker(pytest.mark.xen)
+    item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the steps out unless they were asked for: they take minutes."""
+    if "xen" not in config.option.markexpr:
+        here = Path(__file__).parent
+        config.hook.pytest_deselected(items=[each for each in items if here in each.path.parents])
+        items[:] = [each for each in items if here not in each.path.parents]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from eucabox.errors import MalformedPolicy
 from eucabox.iam.policy.request import AuthorizationRequest, key_name
-from eucabox.iam.policy.wildcards import Pattern, glob, split_glob, substitute
+from eucabox.iam.policy.wildcards import Pattern, glob, lacks_value, split_glob, substitute
 
 IF_EXISTS = "IfExists"
 SETS = ("ForAllValues", "ForAnyValue")
@@ -22,7 +22,11 @@ Maker = Callable[[str], Test]
 
 @dataclass(frozen=True)
 class Condition:
-    """One operator on one key; it holds if any of `values` matches."""
+    """One operator on one key; it holds if any of `values` matches.
+
+    `needed` are those values of a negated condition whose variables must have a value for it to
+    hold: that nothing equals what is not there must not make an Allow wider.
+    """
 
     operator: str
     key: str
@@ -31,9 +35,13 @@ class Condition:
     negated: bool = False
     if_exists: bool = False
     set_of: str = ""
+    needed: tuple[str, ...] = ()
+    spelled: str = ""  # the key as the document has it
 
     def holds(self, request: AuthorizationRequest) -> bool:
         """True if the request's values of the key satisfy the condition."""
+        if self.needed and any(lacks_value(each, request) for each in self.needed):
+            return False
         present_values = request.value(self.key)
         if self.operator == "Null":
             return any((each.lower() == "true") == (not present_values) for each in self.values)
@@ -200,23 +208,31 @@ OPERATORS: dict[str, tuple[Maker, bool]] = {
 }
 
 
-def read(element: object, is_known: Callable[[str], bool]) -> tuple[Condition, ...]:
-    """Read a Condition element; `is_known` tells whether a condition key exists."""
+def read(
+    element: object, is_known: Callable[[str], bool], allows: bool = False, empty: bool = False
+) -> tuple[Condition, ...]:
+    """Read a Condition element; `is_known` tells whether a condition key exists, `allows` whether
+    the statement is an Allow, `empty` whether operators without keys and keys without values are
+    taken: the former say nothing, the latter are never met, and make no Allow wider."""
     if not isinstance(element, dict):
         raise MalformedPolicy(reason="A Condition is {operator: {key: values}}.")
     read_conditions = []
     for operator, keys in element.items():
+        if keys == {} and empty:
+            continue
         if not isinstance(keys, dict) or not keys:
             reason = f"The condition operator {operator[:60]} needs a key with values."
             raise MalformedPolicy(reason=reason)
         for key, values in keys.items():
             if not is_known(key_name(key)):
                 raise MalformedPolicy(reason=f"Policy has an invalid condition key: {key[:100]}.")
-            read_conditions.append(_read_condition(operator, key, values))
+            read_conditions.append(_read_condition(operator, key, values, allows, empty))
     return tuple(read_conditions)
 
 
-def _read_condition(operator_text: str, key: str, raw: object) -> Condition:
+def _read_condition(
+    operator_text: str, key: str, raw: object, allows: bool, empty: bool
+) -> Condition:
     set_of, _, operator = operator_text.rpartition(":")
     name = operator.removesuffix(IF_EXISTS)
     odd = set_of and (set_of not in SETS or name == "Null")
@@ -224,7 +240,7 @@ def _read_condition(operator_text: str, key: str, raw: object) -> Condition:
         raise MalformedPolicy(reason=f"Invalid condition operator in policy: {operator_text[:60]}.")
     maker, negated = OPERATORS[name]
     values = tuple(_to_text(each, key) for each in (raw if isinstance(raw, list) else [raw]))
-    if not values:
+    if not values and not empty:
         raise MalformedPolicy(reason=f"The condition on {key[:100]} has no value.")
     try:
         tests = tuple(maker(each) for each in values)
@@ -232,7 +248,18 @@ def _read_condition(operator_text: str, key: str, raw: object) -> Condition:
         where = f"The condition {operator_text} on {key[:100]}"
         reason = f"{where} has a value of the wrong kind: {problem}."
         raise MalformedPolicy(reason=reason) from None
-    return Condition(name, key_name(key), values, tests, negated, operator != name, set_of)
+    needed = tuple(each for each in values if "${" in each) if negated and allows else ()
+    return Condition(
+        operator=name,
+        key=key_name(key),
+        values=values,
+        tests=tests,
+        negated=negated and bool(values or not allows),
+        if_exists=operator != name,
+        set_of=set_of,
+        needed=needed,
+        spelled=key,
+    )
 
 
 def _to_text(value: object, key: str) -> str:

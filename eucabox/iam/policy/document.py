@@ -1,21 +1,19 @@
-"""Policy documents: parsed with precise errors, compiled, and evaluated for a request."""
+"""Policy documents: parsed with precise errors into compiled policies; evaluates none."""
 
 import json
 import re
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from threading import Lock
-from typing import Literal, Protocol
+from typing import Protocol
 
 from eucabox.errors import MalformedPolicy
 from eucabox.iam.policy import conditions, principals
 from eucabox.iam.policy.conditions import Condition
 from eucabox.iam.policy.principals import PrincipalDirectory, Principals
-from eucabox.iam.policy.request import AuthorizationRequest
-from eucabox.iam.policy.wildcards import Pattern
+from eucabox.iam.policy.statements import EVERYTHING, Patterns, Policy, Statement
+from eucabox.iam.policy.wildcards import VARIABLE, Pattern
 
-Verdict = Literal["Allow", "Deny", ""]
 VERSIONS = ("2008-10-17", "2012-10-17")
 FIELDS = ("Version", "Id", "Statement")
 MEMBERS = (
@@ -26,7 +24,8 @@ LARGEST = 20 * 1024  # bytes
 DEEPEST = 100  # objects and lists in each other; a policy's meaning ends at the sixth
 STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
 OPENING, CLOSING = ("{", "["), ("}", "]")
-MOST_KEPT = 256 * 1024  # characters of the documents in the cache
+ARN_PARTS = 6
+PROHIBITED = "Policy document should not specify a principal."
 
 
 class Vocabulary(Protocol):
@@ -43,138 +42,39 @@ class Vocabulary(Protocol):
 
 
 @dataclass(frozen=True)
-class Patterns:
-    """Actions or resources: those that match a pattern, or with `others` those that match none."""
+class Grammar:
+    """What a kind of document has beside effect, actions and conditions."""
 
-    patterns: tuple[Pattern, ...]
-    others: bool = False
-
-    def matches(self, text: str, request: AuthorizationRequest) -> bool:
-        """True if the text matches."""
-        return any(each.matches(text, request) for each in self.patterns) != self.others
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A statement: its effect, principals, actions, resources and conditions."""
-
-    allows: bool
-    principals: Principals
-    actions: Patterns
-    resources: Patterns
-    conditions: tuple[Condition, ...] = ()
-
-    def fits(self, request: AuthorizationRequest) -> bool:
-        """True if the statement applies to the request."""
-        return (
-            self.actions.matches(request.action, request)
-            and self.resources.matches(request.resource, request)
-            and self.principals.matches(request)
-            and all(each.holds(request) for each in self.conditions)
-        )
+    principals: tuple[str, ...] = principals.RESOURCE_KINDS  # none: a Principal is refused
+    has_resource: bool = True
+    plain_sids: bool = False  # of letters and digits, each only once
+    completes_arns: bool = False  # takes the fields that an ARN leaves out for wildcards
+    takes_empty: bool = False  # texts of no characters, which the vocabulary judges; no conditions
+    versions: tuple[str, ...] = VERSIONS
+    largest: int = LARGEST
 
 
-@dataclass(frozen=True)
-class Policy:
-    """A compiled document."""
-
-    statements: tuple[Statement, ...]
-
-    def evaluate(self, request: AuthorizationRequest) -> Verdict:
-        """Return "Deny" if one statement denies it, else "Allow" if one allows it, else ""."""
-        verdict: Verdict = ""
-        for statement in self.statements:
-            if (verdict != "Allow" or not statement.allows) and statement.fits(request):
-                if not statement.allows:
-                    return "Deny"
-                verdict = "Allow"
-        return verdict
-
-    def may_allow(self, request: AuthorizationRequest) -> bool:
-        """True if a statement allows the action to the principal, for some resource and under some
-        conditions; the rest of the request need not be known yet."""
-        return any(
-            each.allows
-            and each.actions.matches(request.action, request)
-            and each.principals.matches(request)
-            for each in self.statements
-        )
+RESOURCE = Grammar()
 
 
-class _Anything:
-    """The vocabulary for a stored document, which was checked when it was put."""
-
-    def action(self, pattern: str) -> bool:
-        return True
-
-    resource = key = action
-
-
-NOTHING = Policy(
-    (
-        Statement(
-            False,
-            Principals(everyone=True),
-            Patterns((Pattern("*"),)),
-            Patterns((Pattern("*"),)),
-        ),
-    )
-)
-
-
-class _Cache:
-    """The policies used last, compiled, by their texts.
-
-    Limited by the texts' characters: a compiled policy can take two hundred times its text.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._size = 0
-        self._found: OrderedDict[str, Policy] = OrderedDict()
-        self._lock = Lock()
-
-    def __call__(self, text: str) -> Policy:
-        with self._lock:
-            if text in self._found:
-                self._found.move_to_end(text)
-                return self._found[text]
-        try:
-            compiled = parse(text, _Anything())
-        except MalformedPolicy:
-            compiled = NOTHING
-        with self._lock:
-            if text not in self._found:
-                self._size += len(text)
-            self._found[text] = compiled
-            while self._size > self._most:
-                self._size -= len(self._found.popitem(last=False)[0])
-        return compiled
-
-
-_cache = _Cache(MOST_KEPT)
-
-
-def compile_policy(text: str) -> Policy:
-    """Return the compiled policy of a document that was checked before, from a cache.
-
-    A document that can't be read any more denies everything.
-    """
-    return _cache(text)
-
-
-def parse(text: str, vocabulary: Vocabulary, directory: PrincipalDirectory | None = None) -> Policy:
+def parse(
+    text: str,
+    vocabulary: Vocabulary,
+    directory: PrincipalDirectory | None = None,
+    grammar: Grammar = RESOURCE,
+) -> Policy:
     """Read a document; raises MalformedPolicy, with a directory also for unknown principals."""
     size = len(text.encode("utf-8", "surrogatepass"))
-    if size > LARGEST:
-        reason = f"Policy exceeds the maximum allowed document size: {size} of {LARGEST} bytes."
-        raise MalformedPolicy(reason=reason)
+    if size > grammar.largest:
+        most = f"{size} of {grammar.largest} bytes"
+        raise MalformedPolicy(reason=f"Policy exceeds the maximum allowed document size: {most}.")
     document = _read_json(text)
     _check_names(document, FIELDS, "the policy")
     version = document.get("Version", VERSIONS[0])
-    if version not in VERSIONS:
-        reason = f"The policy must contain a valid version string: {' or '.join(VERSIONS)}."
-        raise MalformedPolicy(reason=reason)
+    if version not in grammar.versions:
+        versions = " or ".join(grammar.versions)
+        reason = f"The policy must contain a valid version string: {versions}."
+        raise MalformedPolicy(reason=reason, outdated=version in VERSIONS)
     if not isinstance(document.get("Id", ""), str):
         raise MalformedPolicy(reason="The Id of the policy is no text.")
     if "Statement" not in document:
@@ -183,8 +83,19 @@ def parse(text: str, vocabulary: Vocabulary, directory: PrincipalDirectory | Non
     statements = statements if isinstance(statements, list) else [statements]
     if not statements:
         raise MalformedPolicy(reason="Could not parse the policy: Statement is empty.")
-    reader = _PolicyReader(vocabulary, directory, version == VERSIONS[1])
-    return Policy(tuple(reader.statement(each) for each in statements))
+    reader = _PolicyReader(vocabulary, directory, version == VERSIONS[1], grammar)
+    read = Policy(tuple(reader.statement(each) for each in statements))
+    if grammar.plain_sids:
+        _check_sids([each.sid for each in read.statements if each.sid])
+    return read
+
+
+def _check_sids(sids: list[str]) -> None:
+    if len(set(sids)) < len(sids):
+        raise MalformedPolicy(reason="Statement IDs (SID) in a single policy must be unique.")
+    if not all(each.isascii() and each.isalnum() for each in sids):
+        reason = "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the"
+        raise MalformedPolicy(reason=f"{reason} regular expression [0-9A-Za-z]*")
 
 
 def _read_json(text: str) -> dict[str, object]:
@@ -229,11 +140,16 @@ class _PolicyReader:
     """Reads the statements of one document."""
 
     def __init__(
-        self, vocabulary: Vocabulary, directory: PrincipalDirectory | None, variables: bool
+        self,
+        vocabulary: Vocabulary,
+        directory: PrincipalDirectory | None,
+        variables: bool,
+        grammar: Grammar,
     ) -> None:
         self._vocabulary = vocabulary
         self._directory = directory
         self._variables = variables  # the older version takes ${...} for plain text
+        self._grammar = grammar
 
     def statement(self, element: object) -> Statement:
         if not isinstance(element, dict):
@@ -249,44 +165,73 @@ class _PolicyReader:
         return Statement(
             effect == "Allow",
             self._read_principals(element, effect),
-            self._read_patterns(element, "Action", self._vocabulary.action),
-            self._read_patterns(element, "Resource", self._vocabulary.resource),
-            self._read_conditions(element.get("Condition", {})),
+            self._read_actions(element),
+            self._read_resources(element, effect == "Allow"),
+            self._read_conditions(element.get("Condition", {}), effect == "Allow"),
+            element.get("Sid", ""),
         )
 
     def _read_principals(self, element: dict[str, object], effect: str) -> Principals:
+        if not self._grammar.principals:
+            if "Principal" in element or "NotPrincipal" in element:
+                raise MalformedPolicy(reason=PROHIBITED)
+            return Principals(everyone=True)
         name = _choose_name(element, "Principal")
         if name == "NotPrincipal" and effect == "Allow":
             reason = "Allow with NotPrincipal is not allowed. Name who may, or deny the others."
             raise MalformedPolicy(reason=reason)
-        return principals.read(element[name], self._directory, name == "NotPrincipal")
+        kinds = self._grammar.principals
+        return principals.read(element[name], self._directory, name == "NotPrincipal", kinds)
 
-    def _read_patterns(
+    def _read_actions(self, element: dict[str, object]) -> Patterns:
+        name, texts = self._read_texts(element, "Action", self._vocabulary.action)
+        patterns = tuple(Pattern(each, variables=False, fold=True) for each in texts)
+        return Patterns(patterns, name == "NotAction")
+
+    def _read_resources(self, element: dict[str, object], allows: bool) -> Patterns:
+        if not self._grammar.has_resource:
+            for name in ("Resource", "NotResource"):
+                if name in element:
+                    raise MalformedPolicy(reason=f"Has prohibited field {name}.")
+            return EVERYTHING
+        name, texts = self._read_texts(element, "Resource", self._vocabulary.resource)
+        if self._grammar.completes_arns:
+            texts = [_complete_arn(each) for each in texts]
+        patterns = tuple(Pattern(each, self._variables) for each in texts)
+        others = name == "NotResource"
+        widens = others and allows and self._variables
+        needed = tuple(each for each in texts if "${" in each) if widens else ()
+        return Patterns(patterns, others, needed)
+
+    def _read_texts(
         self, element: dict[str, object], what: str, is_known: Callable[[str], bool]
-    ) -> Patterns:
+    ) -> tuple[str, list[str]]:
         name = _choose_name(element, what)
         named = element[name]
         listed = named if isinstance(named, list) else [named]
-        texts = [each for each in listed if isinstance(each, str) and each]
+        empty = self._grammar.takes_empty
+        texts = [each for each in listed if isinstance(each, str) and (each or empty)]
         if not texts or len(texts) < len(listed):
-            raise MalformedPolicy(reason=f"The {name} of a statement is text or a list of texts.")
+            reason = f"The {name} of a statement is text or a list of texts."
+            raise MalformedPolicy(reason=reason, missing="" if listed else what)
         for each in texts:
             if not is_known(each):
                 raise MalformedPolicy(reason=f"Policy has invalid {what.lower()}: {each[:200]}.")
-        if what == "Action":
-            return Patterns(
-                tuple(Pattern(each, variables=False, fold=True) for each in texts),
-                name.startswith("Not"),
-            )
-        patterns = tuple(Pattern(each, self._variables) for each in texts)
-        return Patterns(patterns, name.startswith("Not"))
+        return name, texts
 
-    def _read_conditions(self, element: object) -> tuple[Condition, ...]:
-        read = conditions.read(element, self._vocabulary.key)
+    def _read_conditions(self, element: object, allows: bool) -> tuple[Condition, ...]:
+        is_known, empty = self._vocabulary.key, self._grammar.takes_empty
+        read = conditions.read(element, is_known, allows, empty)
         escapes = not self._variables and any("${" in text for each in read for text in each.values)
         if escapes and isinstance(element, dict):
-            return conditions.read(_escape_variables(element), self._vocabulary.key)
+            return conditions.read(_escape_variables(element), is_known, allows, empty)
         return read
+
+
+def _complete_arn(text: str) -> str:
+    """Return an ARN with a wildcard for each field that it leaves out at its end."""
+    missing = ARN_PARTS - 1 - VARIABLE.sub("", text).count(":")
+    return text + ":*" * missing if text.startswith("arn:") and missing > 0 else text
 
 
 def _escape_variables(element: dict[str, dict[str, object]]) -> dict[str, object]:
@@ -306,7 +251,7 @@ def _escape_variables(element: dict[str, dict[str, object]]) -> dict[str, object
 def _choose_name(element: dict[str, object], name: str) -> str:
     present = [each for each in (name, f"Not{name}") if each in element]
     if not present:
-        raise MalformedPolicy(reason=f"Missing required field {name}.")
+        raise MalformedPolicy(reason=f"Missing required field {name}.", missing=name)
     if len(present) > 1:
         raise MalformedPolicy(reason=f"A statement has either {name} or Not{name}, not both.")
     return present[0]

@@ -3,7 +3,7 @@
 import ipaddress
 
 from eucabox.iam.policy.conditions import Condition
-from eucabox.iam.policy.document import Policy
+from eucabox.iam.policy.statements import Policy
 
 # keys whose fixed values restrict a statement to known callers
 PINS = frozenset(

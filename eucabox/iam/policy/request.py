@@ -8,7 +8,7 @@ Values = Sequence[str]
 
 
 class PolicyPrincipal(Protocol):
-    """A user of an account, as policies name one."""
+    """A user of an account, or who assumed a role of it, as policies name one."""
 
     @property
     def account_id(self) -> str:
@@ -20,11 +20,48 @@ class PolicyPrincipal(Protocol):
 
     @property
     def user_name(self) -> str:
-        """The user's name."""
+        """The user's name, "" for who is no user."""
 
     @property
     def canonical_id(self) -> str:
         """The account's canonical id."""
+
+    @property
+    def user_id(self) -> str:
+        """The unique id."""
+
+    @property
+    def arn(self) -> str:
+        """The Amazon resource name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSession:
+    """Who assumed a role, as a principal: it has no user, and its role's account is its own."""
+
+    account_id: str
+    role_name: str
+    session_name: str
+    account_name: str = ""
+    canonical_id: str = ""
+    role_path: str = "/"
+    role_id: str = ""
+    user_name: str = ""  # which it has not
+
+    @property
+    def user_id(self) -> str:
+        """The role's unique id and the session's name."""
+        return f"{self.role_id}:{self.session_name}"
+
+    @property
+    def arn(self) -> str:
+        """The session's Amazon resource name."""
+        return f"arn:aws:sts::{self.account_id}:assumed-role/{self.role_name}/{self.session_name}"
+
+    @property
+    def role_arn(self) -> str:
+        """The name of the role, which is also the value of aws:PrincipalArn."""
+        return f"arn:aws:iam::{self.account_id}:role{self.role_path}{self.role_name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +69,9 @@ class AuthorizationRequest:
     """One request: `action` as "s3:GetObject", `resource` as an ARN.
 
     `principal` is None if anonymous; `service` is the name of a service that makes the request
-    itself. `value` returns the values of a condition key (as `key_name` writes it), None where the
-    request has none.
+    itself, `federated` the ARN of the identity provider that vouches for who has no principal yet.
+    `value` returns the values of a condition key (as `key_name` writes it), None where the request
+    has none.
     """
 
     action: str
@@ -41,6 +79,7 @@ class AuthorizationRequest:
     principal: PolicyPrincipal | None
     value: Callable[[str], Values | None]
     service: str = ""
+    federated: str = ""
 
 
 def key_name(text: str) -> str:

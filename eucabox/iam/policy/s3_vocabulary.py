@@ -3,8 +3,8 @@
 from eucabox.iam.policy.wildcards import VARIABLE, glob
 
 ARN = "arn:aws:s3:::"
-# of objects and of buckets, without their s3:
-ACTION_NAMES = """
+# without their s3:
+OBJECT_ACTIONS = """
     AbortMultipartUpload BypassGovernanceRetention DeleteObject DeleteObjectTagging
     DeleteObjectVersion DeleteObjectVersionTagging GetObject GetObjectAcl GetObjectAttributes
     GetObjectLegalHold GetObjectRetention GetObjectTagging GetObjectTorrent GetObjectVersion
@@ -13,6 +13,8 @@ ACTION_NAMES = """
     ObjectOwnerOverrideToBucketOwner PutObject PutObjectAcl PutObjectLegalHold PutObjectRetention
     PutObjectTagging PutObjectVersionAcl PutObjectVersionTagging ReplicateDelete ReplicateObject
     ReplicateTags RestoreObject UpdateObjectEncryption
+"""
+BUCKET_ACTIONS = """
     CreateBucket CreateBucketMetadataTableConfiguration DeleteBucket
     DeleteBucketMetadataTableConfiguration DeleteBucketOwnershipControls DeleteBucketPolicy
     DeleteBucketWebsite GetAccelerateConfiguration GetAnalyticsConfiguration GetBucketAbac
@@ -29,9 +31,9 @@ ACTION_NAMES = """
     PutBucketVersioning PutBucketWebsite PutEncryptionConfiguration
     PutIntelligentTieringConfiguration PutInventoryConfiguration PutLifecycleConfiguration
     PutMetricsConfiguration PutReplicationConfiguration TagResource UntagResource
-    ListAllMyBuckets GetAccountPublicAccessBlock PutAccountPublicAccessBlock
 """
-ACTIONS = frozenset(ACTION_NAMES.split())
+ACCOUNT_ACTIONS = "ListAllMyBuckets GetAccountPublicAccessBlock PutAccountPublicAccessBlock"
+ACTIONS = frozenset((OBJECT_ACTIONS + BUCKET_ACTIONS + ACCOUNT_ACTIONS).split())
 LOWERED = tuple(f"s3:{each}".lower() for each in sorted(ACTIONS))
 # every condition key that S3 or any service of AWS has; most have no value here
 KEY_NAMES = """

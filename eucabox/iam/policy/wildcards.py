@@ -38,6 +38,11 @@ class Pattern:
         return filled is not None and _compile(filled)(text)
 
     @property
+    def variables(self) -> list[str]:
+        """The condition keys that the variables name."""
+        return list_variables(self.text) if self._filled else []
+
+    @property
     def wild(self) -> bool:
         """True if more than one text can match."""
         return any(each in self.text for each in ("*", "?", "${"))
@@ -50,6 +55,17 @@ def substitute(text: str, request: AuthorizationRequest, most: int) -> str | Non
     it can't be equal to a text of that length.
     """
     return text if "${" not in text else _fill(text, request, most, wild=False)
+
+
+def list_variables(text: str) -> list[str]:
+    """Return the condition keys that the variables of a text name, as they are spelled there."""
+    names = [each.partition(",")[0].strip() for each in VARIABLE.findall(text)]
+    return [each for each in names if each and each not in LITERALS]
+
+
+def lacks_value(text: str, request: AuthorizationRequest) -> bool:
+    """True if a variable of the text has neither a value in the request nor a default."""
+    return any(_variable_value(each, request) is None for each in VARIABLE.findall(text))
 
 
 def split_glob(

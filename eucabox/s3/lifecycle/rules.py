@@ -4,9 +4,9 @@ import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime
 from typing import Any
 
+from eucabox import ids
 from eucabox.s3.lifecycle.configuration import ALL_128K, SETTING
 from eucabox.s3.values import ARCHIVES
 from eucabox.store.types import Bucket, Object, to_datetime, to_nanoseconds
@@ -143,7 +143,7 @@ def expiration(bucket: Bucket, obj: Object) -> dict[str, str]:
     if not ends:
         return {}
     when, name = min(ends)
-    date = format_datetime(to_datetime(when * SECOND), usegmt=True)
+    date = ids.http_date(to_datetime(when * SECOND))
     return {"expiration": f'expiry-date="{date}", rule-id="{_percent_encode(name)}"'}
 
 

@@ -12,7 +12,7 @@ from eucabox.store.types import Bucket
 from eucabox.wire.request import Answer, Exchange, Request
 from eucabox.wire.s3 import access_log_records, cors
 from eucabox.wire.s3.access_log_records import LoggingCloud
-from eucabox.wire.s3.addressing import bucket_in
+from eucabox.wire.s3.routes import bucket_in
 
 log = logging.getLogger("eucabox.api")
 

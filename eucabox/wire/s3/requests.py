@@ -22,9 +22,9 @@ from eucabox.wire import model, sign
 from eucabox.wire.model import Operation
 from eucabox.wire.request import ParsedRequest, Request
 from eucabox.wire.s3 import checksum_headers, post_object, routes
-from eucabox.wire.s3.addressing import BucketAddress, locate
 from eucabox.wire.s3.parameters import ParameterReader, reader
 from eucabox.wire.s3.post_object import FormUpload
+from eucabox.wire.s3.routes import BucketAddress, locate
 from eucabox.wire.sign import AuthenticatedRequest, Lookup
 
 # Bytes of a document: 1,000 keys of 1,024 bytes in references, 10,000 parts with two checksums,

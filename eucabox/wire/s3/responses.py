@@ -12,6 +12,7 @@ from urllib.parse import quote
 from botocore import xform_name
 from botocore.model import MapShape, Shape, StructureShape
 
+from eucabox import ids
 from eucabox.s3.body_streams import ResponseBody
 from eucabox.wire import serializers
 from eucabox.wire.model import Operation
@@ -106,7 +107,7 @@ def answer(understood: S3Request, result: Mapping[str, Any] | None) -> Answer:
 
 def http_date(moment: datetime) -> str:
     """An RFC 822 date, as in Last-Modified."""
-    return serializers.TIMES["rfc822"](moment)
+    return ids.http_date(moment)
 
 
 def _write_headers(writer: Writer, members: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -16,7 +16,13 @@ from eucabox.errors import (
 )
 from eucabox.wire.request import Request
 from eucabox.wire.sign import rest_v1, v4
-from eucabox.wire.sign.body import UNSIGNED, DigestCheckedBody, expected_digest, transport_body
+from eucabox.wire.sign.body import (
+    EMPTY,
+    UNSIGNED,
+    DigestCheckedBody,
+    expected_digest,
+    transport_body,
+)
 from eucabox.wire.sign.chunked import AwsChunked, ChunkSignatures
 from eucabox.wire.sign.errors import REST, Lookup, SignatureCheck, refuse_token
 from eucabox.wire.sign.result import AuthenticatedRequest
@@ -28,6 +34,7 @@ _STREAMS = {
     f"{_SIGNED}-TRAILER": (True, True),
     "STREAMING-UNSIGNED-PAYLOAD-TRAILER": (False, True),
 }  # payload word -> (its chunks are signed, trailers may follow)
+_NOTHING = (EMPTY, UNSIGNED)  # what the digest of an empty body may be
 _MOST_TARGET = 16 * 1024  # bytes, of which a key has 3,072; what is signed is read several ways
 _NO_CHECKSUM = ("x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-mode")
 
@@ -129,6 +136,9 @@ def _wrap_body(
 ) -> AuthenticatedRequest:
     """Give `signed` the body stream that `payload` (x-amz-content-sha256) means."""
     payload = payload or request.headers.get("x-amz-content-sha256", "")
+    if payload in _NOTHING and not (request.content_length or request.chunked):
+        signed.decoded_length = 0
+        return signed
     digest = "" if payload in _STREAMS else expected_digest(payload)
     if payload in _STREAMS or (not digest and _is_aws_chunked(request)):
         signed.decoded_length = _decoded_length(request)

@@ -195,21 +195,21 @@ def test_a_thousand_instances_are_listed_by_few_queries(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(world, 1000)
-    asked: list[str] = []
+    queries: list[str] = []
     query = world.state.query
 
     def counted(sql: str, *params: Any) -> Any:
-        asked.append(sql)
+        queries.append(sql)
         return query(sql, *params)
 
     monkeypatch.setattr(world.state, "query", counted)
     times = []
     for _ in range(5):
-        asked.clear()
+        queries.clear()
         began = time.thread_time()
         assert len(ids_of(world.do("DescribeInstances"))) == 1000
         times.append(time.thread_time() - began)
-    assert len(asked) == 3
+    assert len(queries) == 3
     assert min(times) < 0.25, "five times the CPU that it takes on an idle machine"
 
 

@@ -9,8 +9,10 @@ from tests.actions.stand_ins import World
 
 def launched(world: World, public: bool | None, state: str = "running") -> dict[str, Any]:
     """An instance as it is shown, launched with or without a word about its public address."""
-    asked = [] if public is None else [{"device_index": 0, "associate_public_ip_address": public}]
-    instance_id = world.run(network_interfaces=asked)["instances"][0]["instance_id"]
+    interfaces = (
+        [] if public is None else [{"device_index": 0, "associate_public_ip_address": public}]
+    )
+    instance_id = world.run(network_interfaces=interfaces)["instances"][0]["instance_id"]
     world.set_state(instance_id, state)
     return described(world, instance_id)
 

@@ -127,11 +127,11 @@ def test_the_parts_of_the_default_vpc_carry_tags(world: World) -> None:
 
 
 def test_an_interface_carries_tags_from_its_launch(world: World) -> None:
-    asked = [
+    specifications = [
         {"resource_type": kind, "tags": [{"key": "is", "value": kind}]}
         for kind in ("instance", "network-interface", "volume")
     ]
-    instance = world.run(tag_specifications=asked)["instances"][0]
+    instance = world.run(tag_specifications=specifications)["instances"][0]
     assert instance["tags"] == [{"key": "is", "value": "instance"}]
     by_tag = [{"name": "tag:is", "values": ["network-interface"]}]
     (shown,) = world.do("DescribeNetworkInterfaces", filters=by_tag)["network_interfaces"]

@@ -188,7 +188,7 @@ IP, AGENT, LENGTH, WHEN = "aws:SourceIp", "aws:UserAgent", "s3:max-keys", "aws:C
 
 
 @pytest.mark.parametrize(
-    ("operator", "key", "wanted", "told", "holds"),
+    ("operator", "key", "wanted", "value", "holds"),
     [
         ("StringEquals", AGENT, "a", "a", True),
         ("StringEquals", AGENT, ["a", "b"], "b", True),
@@ -235,8 +235,8 @@ IP, AGENT, LENGTH, WHEN = "aws:SourceIp", "aws:UserAgent", "s3:max-keys", "aws:C
         ("Null", AGENT, "false", "x", True),
     ],
 )  # fmt: skip
-def test_operators(operator: str, key: str, wanted: Any, told: Any, holds: bool) -> None:
-    request = ask(**{key.lower().replace(":", "__").replace("-", "_"): told})
+def test_operators(operator: str, key: str, wanted: Any, value: Any, holds: bool) -> None:
+    request = ask(**{key.lower().replace(":", "__").replace("-", "_"): value})
     assert allows(request, Condition={operator: {key: wanted}}) == holds
 
 

@@ -20,9 +20,9 @@ def run(cloud: Running, names: list[str], seconds: float) -> dict[str, Longest]:
     found = {}
     for name in names:
         one = found[name] = world.under(cloud, ATTACKS[name], seconds)
-        said = "" if one.holds else "; ".join(["TOO MUCH", *one.failures[:2]])
+        outcome = "" if one.holds else "; ".join(["TOO MUCH", *one.failures[:2]])
         figures = f"{one.api:.2f}", f"{one.health:.2f}", f"{one.mib:.0f}"
-        _tell(name, *figures, said)
+        _tell(name, *figures, outcome)
         time.sleep(CALM)
     return found
 

@@ -48,8 +48,8 @@ def _agents(world: World) -> None:
 def _referers(world: World) -> None:
     _with_policy(world, "StringLike", "aws:UserAgent", "${aws:referer}N*" * 900)
     for size in (10, 3500, 60_000):  # the last is beyond what headers may have
-        said = (f"Referer: {'*a' * size}", f"User-Agent: {'a' * 2 * size}")
-        world.ask(head("GET", DENIED, *said))
+        headers = (f"Referer: {'*a' * size}", f"User-Agent: {'a' * 2 * size}")
+        world.ask(head("GET", DENIED, *headers))
 
 
 def _different_patterns(world: World) -> None:

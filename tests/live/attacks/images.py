@@ -33,8 +33,8 @@ class Raw:
 
 def _register(world: World, key: str) -> str:
     ec2: Any = world.cloud.client("ec2")
-    told: str = ec2.register_image(ImageLocation=f"{BUCKET}/{key}", Name=f"a-{key}")["ImageId"]
-    return told
+    image_id: str = ec2.register_image(ImageLocation=f"{BUCKET}/{key}", Name=f"a-{key}")["ImageId"]
+    return image_id
 
 
 def _put(world: World, key: str, body: bytes) -> None:
@@ -50,14 +50,14 @@ def _until_over(world: World, key: str, reason: str) -> None:
     try:
         image_id = _register(world, key)
     except ec2.exceptions.ClientError as refused:
-        said = str(refused)
+        message = str(refused)
     else:
         world.over.wait()
         (image,) = ec2.describe_images(ImageIds=[image_id])["Images"]
-        said = image.get("StateReason", {}).get("Message", reason)  # pending: not read yet
+        message = image.get("StateReason", {}).get("Message", reason)  # pending: not read yet
         ec2.deregister_image(ImageId=image_id)
-    if reason not in said:
-        world.failures.append(f"{key} is not refused as it should be: {said}")
+    if reason not in message:
+        world.failures.append(f"{key} is not refused as it should be: {message}")
 
 
 def _manifests(world: World) -> None:

@@ -72,13 +72,13 @@ def test_a_read_gathers_small_chunks() -> None:
 
 
 def test_a_huge_chunk_is_never_in_memory_as_a_whole() -> None:
-    asked: list[int] = []
+    sizes: list[int] = []
 
     class Endless:
         left = 64 << 20
 
         def read(self, size: int, /) -> bytes:
-            asked.append(size)
+            sizes.append(size)
             if self.left == 64 << 20:
                 self.left -= 100
                 return b"4000000\r\n" + b"z" * 100
@@ -95,8 +95,8 @@ def test_a_huge_chunk_is_never_in_memory_as_a_whole() -> None:
     body = AwsChunked(TransportBody(Endless(), None), 64 << 20)
     total = sum(len(piece) for piece in iter(lambda: body.read(1 << 20), b""))
     assert total == 64 << 20
-    assert max(asked) <= 1 << 20
-    assert len(asked) < 150
+    assert max(sizes) <= 1 << 20
+    assert len(sizes) < 150
 
 
 def test_every_turned_byte_of_signed_chunks_is_refused() -> None:

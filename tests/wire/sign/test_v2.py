@@ -22,10 +22,10 @@ PARAMETERS = {
 }
 
 
-def encoded(said: dict[str, str], space: str = "%20") -> str:
+def encoded(params: dict[str, str], space: str = "%20") -> str:
     return "&".join(
         f"{quote(n, safe='-_.~')}={quote(v, safe='-_.~').replace('%20', space)}"
-        for n, v in sorted(said.items())
+        for n, v in sorted(params.items())
     )
 
 

@@ -125,8 +125,8 @@ def covers_body(vector: Vector) -> bool:
 
 
 def signed_names(vector: Vector) -> list[str]:
-    said = unquote(vector.headers.get("authorization", "") + "&" + vector.target)
-    found = re.search(r"SignedHeaders=([^, &]*)", said)
+    text = unquote(vector.headers.get("authorization", "") + "&" + vector.target)
+    found = re.search(r"SignedHeaders=([^, &]*)", text)
     if found:
         return [name for name in found[1].split(";") if vector.headers.get(name)]
     if vector.service == "query":

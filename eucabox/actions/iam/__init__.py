@@ -1,0 +1,1 @@
+"""The actions of IAM, a file per resource."""

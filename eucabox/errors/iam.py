@@ -1,0 +1,15 @@
+"""Faults of IAM: documents, and what its verbs are sent."""
+
+from eucabox.errors.fault import Fault
+
+
+class MalformedPolicyDocument(Fault):
+    code, text, detail_text = "MalformedPolicyDocument", "{reason}", "{detail}"
+
+
+class InvalidInput(Fault):
+    code, text = "InvalidInput", "{reason}"
+
+
+class ValidationError(Fault):
+    code, text = "ValidationError", "{reason}"
