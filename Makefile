@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz test-policies s3-tests lint format bench man deb rpm wheel test-packages
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz test-policies s3-tests lint format bench man deb rpm wheel test-packages test-xen
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -119,3 +119,11 @@ test-packages: setup-test deb ## install, use, upgrade and remove the packages i
 	@for suite in $(SUITES); do setup/roots.sh $$suite >/dev/null || exit $$?; done
 	@EUCABOX_SUITES="$(SUITES)" EUCABOX_DEB="$$(ls $(CURDIR)/dist/eucabox_*.deb)" \
 	    $(BIN)/pytest -m packages $(ROUNDS)
+
+# Built from Debian's packages, which takes minutes the first time; later runs go on from a snapshot.
+XEN_CACHE := /var/tmp/eucabox-xen
+
+test-xen: setup-test deb ## run guests on a real Xen, in a dom0 that QEMU emulates
+	@setup/host.sh packages nspawn
+	@setup/xen.sh $(XEN_CACHE)
+	@EUCABOX_DEB="$$(ls $(CURDIR)/dist/eucabox_*.deb)" $(BIN)/pytest -m xen --durations=0 -v tests/xen

@@ -193,9 +193,9 @@ class InstanceRows:
             row["instance_id"]: seconds_in_state(row) for row in self._state.select(_EndedRow, sql)
         }
 
-    def mark_for_new_domain(self, instance_id: str) -> bool:
-        """Note that a reboot needs a new domain; False if the reboot is no longer wanted."""
-        where = {"instance_id": instance_id, "state": "running", "wanted": "reboot"}
+    def mark_for_new_domain(self, instance_id: str, wanted: str = "reboot") -> bool:
+        """Note that a reboot needs a new domain; False if something else is wanted by now."""
+        where = {"instance_id": instance_id, "state": "running", "wanted": wanted}
         return bool(self._state.update("instances", where, wanted=NEW_DOMAIN))
 
     def mark_restored(self, instance_id: str) -> bool:

@@ -91,6 +91,7 @@ class Domains:
         self._cloud = cloud
         self._owners: dict[str, str | None] = {}  # domain uuid -> instance id if it is ours
         self._known: tuple[VirConnect | None, dict[str, tuple[int, int]]] = (None, {})
+        self._lists_no_states: VirConnect | None = None
         self._lock = threading.Lock()
         self._bounded = Bounded()
 
@@ -109,7 +110,7 @@ class Domains:
 
     def probe(self, instance_id: str) -> None:
         """Test that the guest's process still answers libvirt."""
-        self._act("look after", instance_id, _probe)
+        self._act("look after", instance_id, self._ask_process)
 
     def probe_emulator(self, kind: str) -> None:
         """Have libvirt probe its emulator, which takes it seconds the first time after a boot."""
@@ -228,11 +229,29 @@ class Domains:
         return here and not processes.pids(instance_id, uuid)
 
     def _list(self, virt: VirConnect) -> list[DomainState | None]:
-        states = _list_states(virt)
+        states = self._list_states(virt)
         uuids = {domain.UUIDString() for domain, _ in states}
         with self._lock:
             self._owners = {uuid: owner for uuid, owner in self._owners.items() if uuid in uuids}
         return [self._ignore_missing(partial(self._guest, *each)) for each in states]
+
+    def _ask_process(self, domain: VirDomain) -> None:
+        if self._lists_no_states is None:
+            domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_VCPU)
+        else:
+            domain.info()
+
+    def _list_states(self, virt: VirConnect) -> Sequence[tuple[VirDomain, dict[str, int] | None]]:
+        """Return all domains with their states, or None for those where the driver has no such
+        list, as Xen's has none: then each domain is asked."""
+        if self._lists_no_states is not virt:
+            try:
+                return virt.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+            except libvirt.libvirtError as problem:
+                if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+                    raise
+            self._lists_no_states = virt  # libvirtd writes each refusal into its log
+        return [(domain, None) for domain in virt.listAllDomains(0)]
 
     def _guest(self, domain: VirDomain, facts: dict[str, int] | None = None) -> DomainState | None:
         instance_id = self._owner(domain)
@@ -336,26 +355,6 @@ class Domains:
                 uri = self._connection.uri
                 raise LibvirtUnreachable(uri=uri, reason=reason, lost=True) from None
             raise DomainFailed(action=action, id=id, reason=reason) from None
-
-
-def _list_states(virt: VirConnect) -> Sequence[tuple[VirDomain, dict[str, int] | None]]:
-    """Return all domains with their states, or None for those where the driver has no such list,
-    as Xen's has none: then each domain is asked."""
-    try:
-        return virt.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
-    except libvirt.libvirtError as problem:
-        if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
-            raise
-        return [(domain, None) for domain in virt.listAllDomains(0)]
-
-
-def _probe(domain: VirDomain) -> None:
-    try:
-        domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_VCPU)
-    except libvirt.libvirtError as problem:
-        if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
-            raise
-        domain.info()
 
 
 def _destroy(domain: VirDomain) -> None:

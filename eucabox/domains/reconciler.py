@@ -27,7 +27,6 @@ log = logging.getLogger("eucabox.node")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SWEEP = 60.0  # seconds between two looks when nothing happens
 EVENT_WAIT = 5.0  # seconds that a domain's stop event may lag behind its disappearance
-REBOOT_WAIT = 60.0  # seconds that libvirt has to start a domain again that ended to reboot
 
 
 class Reconciler:
@@ -199,15 +198,20 @@ class Reconciler:
         return min(wait, SWEEP)
 
     def _handle_ended(self, row: NodeRow) -> float:
-        """End an instance whose domain ended, unless the domain is about to be started again."""
+        """End an instance whose domain ended. Where a reboot is the end of the domain, libvirt is
+        about to start it again, or to forget it; if it does neither, the start has failed."""
         instance_id = row["instance_id"]
-        if self._capabilities().reboot_in_place:
-            now = time.monotonic()
-            waited = now - self._ended.setdefault(instance_id, now)
-            if waited < REBOOT_WAIT:
-                return min(RETRY, REBOOT_WAIT - waited)
-        self._ended.pop(instance_id, None)
-        return self._end(row, self._end_reason(instance_id) or instance_states.DOMAIN_VANISHED)
+        if not self._capabilities().reboot_in_place:
+            return self._end(row, self._end_reason(instance_id) or instance_states.DOMAIN_VANISHED)
+        now = time.monotonic()
+        waited = now - self._ended.setdefault(instance_id, now)
+        if waited < self.config.node.reboot_timeout:
+            return min(RETRY, self.config.node.reboot_timeout - waited)
+        del self._ended[instance_id]
+        log.warning("role=node libvirt did not start %s again, so eucabox does", instance_id)
+        self._rebooter.forget(instance_id)
+        self._rows.mark_for_new_domain(instance_id, row["wanted"])
+        return 0.0
 
     def _handle_missing(self, row: NodeRow) -> float:
         instance_id = row["instance_id"]
@@ -256,7 +260,9 @@ class Reconciler:
             if guest and guest.up and self._rows.mark_restored(instance_id):
                 self._launcher.take_restored(instance_id)
             else:
-                self._terminator.remove_orphan(instance_id)
+                self._terminator.remove_orphan(
+                    instance_id, ended=guest is not None and not guest.up
+                )
         if not self._watching:
             self._watching = True
             self._rows.set_setting("boot_id", BOOT_ID.read_text("ascii").strip())

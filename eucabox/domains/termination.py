@@ -44,6 +44,7 @@ class Terminator:
         self._health = health
         self._shutdown_sent: dict[str, float] = {}  # when the power button was pressed
         self._failed: dict[str, float] = {}  # when a clean-up failed
+        self._removed: set[str] = set()  # orphans that were removed
 
     def busy(self, instance_id: str) -> bool:
         """Tell whether an end is being made."""
@@ -73,8 +74,15 @@ class Terminator:
             self._pool.submit(instance_id, lambda: self._finish(row, known, up))
         return min(RETRY, left)
 
-    def remove_orphan(self, instance_id: str) -> None:
-        """End a domain whose row is terminated or gone, and remove what else is left of it."""
+    def remove_orphan(self, instance_id: str, ended: bool) -> None:
+        """End a domain whose row is terminated or gone, and remove what else is left of it.
+
+        One that has `ended` is removed once: libxl lists a domain that it could not start again
+        until libvirtd itself is started again.
+        """
+        if ended and instance_id in self._removed:
+            return
+        self._removed.discard(instance_id)
         if time.monotonic() - self._failed.get(instance_id, -RETRY) < RETRY:
             return
         self._pool.submit(instance_id, lambda: self._end_orphan(instance_id))
@@ -182,6 +190,7 @@ class Terminator:
                 self._hooks.tell("terminated", instance_id)
                 self._rows.mark_cleaned(instance_id)
             self._forget(instance_id)
+            self._removed.add(instance_id)
             log.warning("role=node ended what was left of %s, which has no living row", instance_id)
         except Fault as fault:
             self._failed[instance_id] = time.monotonic()

@@ -140,9 +140,10 @@ class House:
         self.becomes(instance_id, "running")
         return instance_id
 
-    def names(self) -> set[str]:
-        """Return the names of all domains, ours or not."""
-        return {domain.name() for domain in self.virt.listAllDomains(0)}
+    def names(self, active: bool = False) -> set[str]:
+        """Return the names of all domains, ours or not, or of those alone that are active."""
+        flags = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE if active else 0
+        return {domain.name() for domain in self.virt.listAllDomains(flags)}
 
     def becomes(self, instance_id: str, state: str) -> InstanceRow:
         """Wait until an instance is in a state and return its row."""

@@ -8,7 +8,7 @@ import libvirt
 import pytest
 
 from eucabox.config import Config, NodeSection
-from eucabox.domains import capacity
+from eucabox.domains import capacity, termination
 from eucabox.domains import reconciler as loops
 from eucabox.domains.connection import LibvirtConnection
 from eucabox.errors import DomainFailed, ScreenUnreadable
@@ -38,6 +38,26 @@ def house(config: Config, state: State, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield made
 
 
+def with_settings(house: House, **settings: Any) -> Config:
+    return dataclasses.replace(house.config, node=dataclasses.replace(SETTINGS, **settings))
+
+
+def test_libvirt_is_asked_once_for_the_list_that_it_has_not(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def refuse(virt: libvirt.virConnect, stats: int) -> Any:
+        asked.append(stats)
+        return unsupported(virt)
+
+    monkeypatch.setattr(libvirt.virConnect, "getAllDomainStats", refuse)
+    with house.node() as node:
+        house.launch(node)
+        node._domains.all()
+    assert len(asked) == 1, "libvirtd writes each refusal into its log"
+
+
 def test_guests_are_seen_where_libvirt_lists_no_states(house: House) -> None:
     with house.node() as node:
         instance_id = house.launch(node)
@@ -58,9 +78,9 @@ def test_other_failures_of_the_list_are_not_taken_for_that(
     def fail(virt: libvirt.virConnect, *_: Any) -> Any:
         return virt.lookupByName("nobody")
 
+    monkeypatch.setattr(libvirt.virConnect, "getAllDomainStats", fail)
     with house.node() as node:
-        house.launch(node)
-        monkeypatch.setattr(libvirt.virConnect, "getAllDomainStats", fail)
+        house.wait(lambda: node._connection.alive)
         with pytest.raises(DomainFailed, match="not found"):
             node._domains.all()
 
@@ -122,14 +142,39 @@ def test_a_domain_that_is_started_again_in_time_lives_on(house: House) -> None:
         domain.undefine()
 
 
-def test_a_domain_that_is_not_started_again_in_time_has_ended(
+def test_a_domain_that_libvirt_could_not_start_again_is_made_anew(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loops, "REBOOT_WAIT", 0.3)
+    monkeypatch.setattr(house, "config", with_settings(house, reboot_timeout=0.3))
     with house.node() as node:
         instance_id = house.launch(node)
         define_and_end(house, instance_id)
-        house.becomes(instance_id, "terminated")
+        house.wait(lambda: instance_id in house.names(active=True))
+        house.wait(lambda: not row_of(house.state, instance_id)["wanted"])
+        assert row_of(house.state, instance_id)["state"] == "running"
+        assert ("forget", instance_id) not in house.images.notes
+
+
+def test_an_ended_domain_that_libvirt_goes_on_listing_is_removed_once(
+    house: House, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    monkeypatch.setattr(termination, "RETRY", 0.05)
+    monkeypatch.setattr(loops, "RETRY", 0.05)
+    with house.node() as node:
+        instance_id = house.launch(node)
+        # libxl's is transient, so it can't be undefined either.
+        monkeypatch.setattr(libvirt.virDomain, "undefine", lambda domain: 0)
+        define_and_end(house, instance_id)
+        house.state.update(
+            "instances", {"instance_id": instance_id}, state="terminated", launch_state="cleaned"
+        )
+        turns = node.turns
+        node.wake()
+        house.wait(lambda: node.turns > turns + 5)
+    told = [line for line in lines if f"ended what was left of {instance_id}" in line]
+    assert len(told) == 1
+    monkeypatch.undo()
+    house.virt.lookupByName(instance_id).undefine()
 
 
 def test_the_hypervisors_own_memory_counts(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,9 +190,7 @@ def test_the_hypervisors_own_memory_counts(house: House, monkeypatch: pytest.Mon
 
 
 def test_the_administrators_memory_counts_before_the_hypervisors(house: House) -> None:
-    house.config = dataclasses.replace(
-        house.config, node=dataclasses.replace(SETTINGS, memory_mb=700)
-    )
+    house.config = with_settings(house, memory_mb=700)
     with house.node() as node:
         house.launch(node)
         assert node.host().memory_mb == 700
