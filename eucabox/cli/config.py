@@ -29,7 +29,7 @@ def check(settings: CommandContext, as_json: bool) -> None:
     Status 78 when it would not.
     """
     try:
-        with act_as_owner(settings.config):  # a file that root alone can read ends a start
+        with act_as_owner(settings.config):  # as the service, which can't read root's files
             config = configuration.load(settings.file)
         network.load(config)  # which keys of [network] fit together
     except ConfigError as fault:

@@ -15,7 +15,7 @@ UNITS = tuple(
     Path(folder, "eucabox.service")
     for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 )
-# -P: no module comes out of the folder that the command is typed in, which may be anybody's.
+# -P: Python imports nothing from the current folder, which may belong to any user.
 COMMAND = ("-P", "-m", "eucabox")
 # The same as the service's, so that a command can remove its network.
 CAPABILITIES = "-all,+net_admin,+net_raw,+net_bind_service"
@@ -46,9 +46,9 @@ def become_owner(config: Config) -> None:
 
 @contextmanager
 def act_as_owner(config: Config) -> Iterator[None]:
-    """Open files within the block as the user that the data belongs to, where this is root.
+    """Have the rights of the data's owner within the block, if this process is root.
 
-    What he links to there, root then reads or overwrites no more than he could himself.
+    A link that the owner put there leads root to no file that the owner may not open.
     """
     owner = _find_other_owner(config)
     if owner is None:
@@ -67,7 +67,8 @@ def act_as_owner(config: Config) -> Iterator[None]:
 
 
 def give_to_caller(folder: Path, files: Iterable[str]) -> None:
-    """Give files that root wrote by sudo to who typed it, where their folder or its own is his."""
+    """Give files that sudo wrote to the user who typed the command, if that user owns their folder
+    or the one above it."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if os.geteuid() != 0 or not (uid.isdigit() and gid.isdigit()):
         return

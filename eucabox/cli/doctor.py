@@ -348,7 +348,7 @@ def _network(config: Config) -> Iterator[Finding]:
 
 def _own_programs(config: Config) -> Iterator[Finding]:
     """A program for the domain XML that can't be run refuses every launch; a hook is left out."""
-    with act_as_owner(config):  # who runs them
+    with act_as_owner(config):  # the owner runs them
         findings = list(_judge_programs(config))
     yield from findings
 

@@ -17,7 +17,7 @@ from eucabox.state import State
 
 
 def open_state(config: Config) -> State:
-    """Open the database of a data directory that a first start has made.
+    """Open the database of an existing data directory.
 
     Raises NotSetUp, and StateTooOld where eucabox was not restarted since it was upgraded.
     """
@@ -38,11 +38,12 @@ def open_accounts(config: Config) -> Accounts:
 def write_credentials(
     config: Config, user: str, folder: Path, host: str = ""
 ) -> folders.CredentialsFolder:
-    """Write a user's folder of credentials as who typed the command, and read as the data's owner.
+    """Write a user's folder of credentials: read with the rights of the data's owner, written with
+    those of the caller.
 
     Raises NotSetUp, StateTooOld and NoSuchUser.
     """
-    place = folder.resolve()  # the owner may not pass to it
+    place = folder.resolve()  # the owner may lack the right to reach it
     with act_as_owner(config), closing(open_state(config)) as state:
         files = folders.render(config, Accounts(config, state), user, place, host)
     return replace(files, folder=folder).write()

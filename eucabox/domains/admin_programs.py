@@ -39,5 +39,5 @@ def reason_not_trusted(program: Path) -> str:
 
 
 def is_meant_to_run(program: Path) -> bool:
-    """Tell whether a user may execute it: a file that none may is kept beside the programs."""
+    """Tell whether some user may execute a file; other files in the folder are no programs."""
     return program.is_file() and bool(program.stat().st_mode & ANYBODY)

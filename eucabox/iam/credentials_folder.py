@@ -99,7 +99,7 @@ class CredentialsFolder:
     account_id: str
     access_key_id: str
     endpoint: str
-    files: tuple[str, ...]  # by their names in the folder
+    files: tuple[str, ...]  # their names in the folder
 
     @property
     def eucarc(self) -> Path:
@@ -128,7 +128,7 @@ def credentials_command(config: Config) -> str:
 
 @dataclass(frozen=True)
 class CredentialsFiles:
-    """What a user's folder is to hold: of each file its name, content and mode."""
+    """The contents of a user's folder: the name, the text and the mode of each file."""
 
     folder: Path
     facts: dict[str, str]

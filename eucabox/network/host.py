@@ -235,7 +235,7 @@ def tables() -> set[tuple[str, str]]:
 
 
 def translates() -> bool:
-    """Tell whether any rule gives packets of a network behind this host another source."""
+    """Tell whether a rule of this host replaces the source address of packets (NAT)."""
     rules = run("nft", "-t", "list", "ruleset").decode("utf-8", "replace").lower()
     return "masquerade" in rules or "snat" in rules
 

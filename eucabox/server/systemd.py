@@ -31,7 +31,7 @@ def notify(*lines: str) -> None:
         address = "\0" + address[1:]
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.connect(address)
-        # a problem's own words may have several lines: each would be an assignment of its own
+        # systemd would take each further line of a problem for another assignment
         text = "\n".join(line.replace("\n", " ") for line in lines)
         sock.sendall(text.encode("utf-8", "replace"))
 
