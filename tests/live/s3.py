@@ -47,6 +47,14 @@ def a_name() -> str:
     return f"b-{secrets.token_hex(6)}"
 
 
+def create_bucket(cloud: Running) -> str:
+    name = a_name()
+    client = cloud.client("s3")
+    client.create_bucket(Bucket=name)
+    client.close()
+    return name
+
+
 def code(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
     answer: Any = caught.value.response
     return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]

@@ -15,7 +15,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from tests.live.process import Running
-from tests.live.s3 import DATA, LARGE, ODD_KEYS, a_name, code, exchange
+from tests.live.s3 import DATA, LARGE, ODD_KEYS, code, create_bucket, exchange
 
 CONTROLS = [f"c{chr(each)}c" for each in range(1, 32)]  # no XML can say them: encoding-type can
 crc64 = crcmod.mkCrcFun(0x1AD93D23594C93659, initCrc=0, rev=True, xorOut=2**64 - 1)
@@ -34,11 +34,7 @@ def s3(request: pytest.FixtureRequest, cloud: Running) -> Iterator[Any]:
 
 @pytest.fixture
 def bucket(cloud: Running) -> str:
-    name = a_name()
-    client = cloud.client("s3")
-    client.create_bucket(Bucket=name)
-    client.close()
-    return name
+    return create_bucket(cloud)
 
 
 # --- boto3 -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from libcloud.storage.drivers.s3 import S3EUWestStorageDriver, S3StorageDriver
 
 from tests.live.boto2 import boto
 from tests.live.process import Running
-from tests.live.s3 import DATA, LARGE, a_name, run
+from tests.live.s3 import DATA, LARGE, a_name, create_bucket, run
 
 PREFIXES = ("", "/services/objectstorage", "/services/Walrus")
 
@@ -199,7 +199,8 @@ def test_libcloud(cloud: Running, tree: Path, tmp_path: Path, driver: Any) -> No
 
 @pytest.mark.parametrize("options", [[], ["-o", "sigv2"]])
 @pytest.mark.parametrize("path", ["", "/services/objectstorage"])
-def test_s3fs(cloud: Running, bucket: str, tmp_path: Path, options: list[str], path: str) -> None:
+def test_s3fs(cloud: Running, tmp_path: Path, options: list[str], path: str) -> None:
+    bucket = create_bucket(cloud)
     mount, secret = tmp_path / "mount", tmp_path / "secret"
     mount.mkdir()
     secret.write_text(f"{cloud.access_key}:{cloud.secret_key}")
