@@ -39,7 +39,8 @@ class ProcessLock:
         Raises PermissionError where the file is another user's.
         """
         try:
-            descriptor = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
+            # O_NONBLOCK: a pipe in its place would hold a command of root's for ever
+            descriptor = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
         try:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -153,6 +154,12 @@ def test_who_looks_at_a_lock_does_not_keep_its_owner_from_starting(tmp_path: Pat
     lock = ProcessLock(file)
     assert lock.acquire()
     lock.release()
+
+
+def test_who_looks_at_a_lock_does_not_wait_for_a_pipe_in_its_place(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    look = "import sys; from eucabox.process_lock import *; ProcessLock(Path(sys.argv[1])).holder()"
+    subprocess.run([sys.executable, "-c", look, tmp_path / "lock"], check=True, timeout=30)
 
 
 def test_a_seal_opens_for_its_purpose_alone(tmp_path: Path) -> None:
