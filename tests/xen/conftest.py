@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Go no further once the first steps failed: what comes later would only wait in vain."""
     if item.session.stash.get(ENDED, False):
-        pytest.skip("the instance of the steps never came up")
+        pytest.fail("the instance of the steps never came up", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
