@@ -30,7 +30,7 @@ from eucabox.wire.request_context import PolicyContext
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
-    from eucabox.iam.accounts import Credential
+    from eucabox.iam.caller import Credential
     from eucabox.wire.protocols import ApiProtocol
 
 log = logging.getLogger("eucabox.api")

@@ -40,9 +40,34 @@ def secret_key() -> str:
     return _pick(SECRET_ALPHABET, 40)
 
 
+def temporary_access_key_id() -> str:
+    """Return a new access key id of temporary credentials: ASIA and 16 letters or digits."""
+    return "ASIA" + _pick(ACCESS_KEY_ALPHABET, 16)
+
+
 def user_id() -> str:
     """Return a new IAM user id: AIDA and 16 letters or digits."""
     return "AIDA" + _pick(ACCESS_KEY_ALPHABET, 16)
+
+
+def group_id() -> str:
+    """Return a new IAM group id: AGPA and 16 letters or digits."""
+    return "AGPA" + _pick(ACCESS_KEY_ALPHABET, 16)
+
+
+def role_id() -> str:
+    """Return a new IAM role id: AROA and 16 letters or digits."""
+    return "AROA" + _pick(ACCESS_KEY_ALPHABET, 16)
+
+
+def instance_profile_id() -> str:
+    """Return a new id of an instance profile: AIPA and 16 letters or digits."""
+    return "AIPA" + _pick(ACCESS_KEY_ALPHABET, 16)
+
+
+def policy_id() -> str:
+    """Return a new id of a managed policy: ANPA and 16 letters or digits."""
+    return "ANPA" + _pick(ACCESS_KEY_ALPHABET, 16)
 
 
 def certificate_id() -> str:

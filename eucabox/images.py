@@ -21,7 +21,8 @@ from eucabox.errors import (
     InvalidParameterValue,
     LaunchCancelled,
 )
-from eucabox.iam.accounts import Accounts, Caller
+from eucabox.iam.accounts import Accounts
+from eucabox.iam.caller import Caller
 from eucabox.image import devices, disk, image_rows, names, settings
 from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.image_rows import BundledInstance

@@ -135,9 +135,82 @@ create table schema_changes (schema integer primary key, program text not null,
   time text not null)
 """
 
+# IAM's entities. Until now each user was alone in an account, which is what a root is. Names differ
+# by more than the case of their letters. `owner_id` is the unique id of a user, group or role.
+PEOPLE = """
+alter table accounts add column alias text not null default '';
+alter table accounts add column limits text not null default '{}';
+create unique index one_account_an_alias on accounts (alias) where alias <> '';
+alter table users add column is_root integer not null default 0;
+alter table users add column password text not null default '';
+alter table users add column password_created text not null default '';
+alter table users add column password_reset_required integer not null default 0;
+alter table users add column password_last_used text not null default '';
+alter table users add column permissions_boundary text not null default '';
+alter table users add column information text not null default '{}';
+update users set is_root = 1;
+create unique index one_user_a_name on users (account_id, lower(user_name));
+create unique index one_root_an_account on users (account_id) where is_root = 1;
+alter table access_keys add column last_used text not null default '';
+alter table access_keys add column last_used_service text not null default '';
+alter table access_keys add column last_used_region text not null default '';
+create index access_keys_by_user on access_keys (user_id);
+create index certificates_by_user on certificates (user_id);
+create table groups (group_id text primary key, account_id text not null references accounts,
+  group_name text not null, path text not null default '/', created text not null);
+create unique index one_group_a_name on groups (account_id, lower(group_name));
+create table group_members (group_id text not null references groups,
+  user_id text not null references users, primary key (group_id, user_id));
+create index groups_by_user on group_members (user_id);
+create table roles (role_id text primary key, account_id text not null references accounts,
+  role_name text not null, path text not null default '/', description text not null default '',
+  trust_policy text not null, max_session_duration integer not null default 3600,
+  permissions_boundary text not null default '', created text not null,
+  last_used text not null default '', last_used_region text not null default '');
+create unique index one_role_a_name on roles (account_id, lower(role_name));
+create table instance_profiles (instance_profile_id text primary key,
+  account_id text not null references accounts, instance_profile_name text not null,
+  path text not null default '/', role_id text references roles, created text not null);
+create unique index one_instance_profile_a_name
+  on instance_profiles (account_id, lower(instance_profile_name));
+create index instance_profiles_by_role on instance_profiles (role_id);
+create table policies (policy_id text primary key, account_id text not null references accounts,
+  policy_name text not null, path text not null default '/', description text not null default '',
+  default_version_id text not null, newest_version integer not null default 1,
+  created text not null, updated text not null);
+create unique index one_policy_a_name on policies (account_id, lower(policy_name));
+create table policy_versions (policy_id text not null references policies on delete cascade,
+  version_id text not null, document text not null, created text not null,
+  primary key (policy_id, version_id));
+create table inline_policies (owner_id text not null, policy_name text not null,
+  document text not null, primary key (owner_id, policy_name));
+create table attached_policies (owner_id text not null, policy_arn text not null,
+  primary key (owner_id, policy_arn));
+create index attached_policies_by_arn on attached_policies (policy_arn);
+create table iam_tags (resource_id text not null, key text not null, value text not null,
+  primary key (resource_id, key));
+create table account_policies (account_id text not null references accounts on delete cascade,
+  policy_name text not null, document text not null, primary key (account_id, policy_name));
+create table oidc_providers (provider_id text primary key,
+  account_id text not null references accounts, url text not null,
+  client_ids text not null default '[]', thumbprints text not null default '[]',
+  jwks text not null default '', created text not null, unique (account_id, url));
+create table sessions (access_key_id text primary key, secret blob not null,
+  token_hash text not null, account_id text not null references accounts on delete cascade,
+  user_id text references users on delete cascade, role_id text references roles on delete cascade,
+  session_name text not null default '', instance_id text not null default '',
+  policies text, tags text not null default '{}', federated text not null default '',
+  mfa integer not null default 0, source_identity text not null default '',
+  created text not null, expires text not null);
+create index sessions_by_user on sessions (user_id);
+create index sessions_by_role on sessions (role_id);
+create index sessions_by_instance on sessions (instance_id) where instance_id <> '';
+create index sessions_by_end on sessions (expires)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
-    PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES,
+    PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -151,6 +224,8 @@ class AccountRow(TypedDict):
     canonical_id: str
     created: str
     email: str
+    alias: str
+    limits: str
 
 
 class KeyPairRow(TypedDict):

@@ -9,6 +9,7 @@ from typing import get_type_hints
 import pytest
 
 from eucabox.errors import DryRunOperation, InstanceNotFound, StateTooNew
+from eucabox.iam import rows
 from eucabox.schema import MIGRATIONS, ROW_TYPES, KeyPairRow
 from eucabox.state import State
 
@@ -199,14 +200,17 @@ def test_a_rehearsal_is_of_its_own_thread(state: State) -> None:
 SQL_TYPES = {"text": str, "integer": int, "blob": bytes}
 
 
-@pytest.mark.parametrize("table", ROW_TYPES)
+ALL_ROW_TYPES = {**ROW_TYPES, **rows.ROW_TYPES}
+
+
+@pytest.mark.parametrize("table", ALL_ROW_TYPES)
 def test_the_type_of_a_row_has_the_columns_of_its_table(state: State, table: str) -> None:
     columns = {}
     for row in state.query(f"pragma table_info({table})"):
         kind = SQL_TYPES[row["type"].lower()]
         may_be_null = not row["notnull"] and not row["pk"]
         columns[row["name"]] = kind | None if may_be_null else kind
-    assert get_type_hints(ROW_TYPES[table]) == columns
+    assert get_type_hints(ALL_ROW_TYPES[table]) == columns
 
 
 def test_a_typed_row_is_read(state: State) -> None:

@@ -25,7 +25,7 @@ from eucabox.errors import (
     UnsupportedOperation,
     UnsupportedParameter,
 )
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.s3 import access
 from eucabox.validation import (
     drop_neutral,
@@ -288,7 +288,7 @@ def _define(service: str, name: str, function: Callable[..., Result | None]) -> 
 def _log(
     service: str, name: str, call: Call, params: dict[str, object], outcome: str, seconds: float
 ) -> None:
-    user = f"{call.caller.account_id}/{call.caller.user_name}" if call.caller else "-"
+    user = call.caller.label if call.caller else "-"
     instance_ids = params.get("instance_ids") or [params.get("instance_id") or ""]
     if isinstance(instance_ids, list) and any(instance_ids):
         call.notes.setdefault("instances", ",".join(map(str, instance_ids)))

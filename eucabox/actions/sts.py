@@ -7,7 +7,7 @@ from eucabox.actions import Call, Result, action
 def get_caller_identity(call: Call) -> Result:
     """Return the caller's user id, account and ARN."""
     return {
-        "user_id": call.user.user_id,
+        "user_id": call.user.unique_id,
         "account": call.user.account_id,
         "arn": call.user.arn,
     }

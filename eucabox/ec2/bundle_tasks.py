@@ -21,7 +21,8 @@ from eucabox.state import State
 
 if TYPE_CHECKING:
     from eucabox.bucket import Store
-    from eucabox.iam.accounts import Accounts, Caller
+    from eucabox.iam.accounts import Accounts
+    from eucabox.iam.caller import Caller
     from eucabox.images import Images
     from eucabox.node import Node
 

@@ -14,7 +14,7 @@ from eucabox.errors import (
     ImageUnavailable,
     InvalidParameterValue,
 )
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.image import disk
 from eucabox.instance_types import InstanceType, check_disk
 from eucabox.schema import ImageRow

@@ -16,7 +16,7 @@ from eucabox.errors import (
     InvalidParameterValue,
     UnsupportedOperation,
 )
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.image import settings
 from eucabox.instance_states import InstanceState
 from eucabox.state import State

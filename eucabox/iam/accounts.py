@@ -19,6 +19,7 @@ from eucabox.errors import (
     NoSuchUser,
     UserExists,
 )
+from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
@@ -30,8 +31,8 @@ SIGNATURE_LIFE = timedelta(minutes=31)  # 15 minutes of skew either way, and a m
 NEVER = "never"
 TWIN_SECONDS = 5
 MOST_KNOWN = 1000
-_CALLER = """select account_id, account_name, canonical_id, user_id, user_name, admin, email
-  from users join accounts using (account_id)"""
+_CALLER = """select account_id, account_name, canonical_id, user_id, user_name, path, admin,
+  is_root, email from users join accounts using (account_id)"""
 
 
 class CallerRow(TypedDict):
@@ -42,7 +43,9 @@ class CallerRow(TypedDict):
     canonical_id: str
     user_id: str
     user_name: str
+    path: str
     admin: int
+    is_root: int
     email: str
 
 
@@ -64,34 +67,6 @@ class KeyRow(CallerRow):
 
     secret: bytes
     status: str
-
-
-@dataclass(frozen=True)
-class Caller:
-    """A user of an account who makes a request with an access key."""
-
-    account_id: str
-    account_name: str
-    canonical_id: str
-    user_id: str
-    user_name: str
-    admin: bool
-    access_key_id: str = ""
-    email: str = ""  # of the account
-
-    @property
-    def arn(self) -> str:
-        """The user's Amazon resource name."""
-        return f"arn:aws:iam::{self.account_id}:user/{self.user_name}"
-
-
-@dataclass(frozen=True)
-class Credential:
-    """An access key with its secret and its owner."""
-
-    caller: Caller
-    secret: str
-    active: bool
 
 
 @dataclass(frozen=True)
@@ -317,6 +292,7 @@ class Accounts:
             "account_id": account_id,
             "user_name": user,
             "admin": int(admin),
+            "is_root": 1,
             "created": now,
         }
         with self._state.transaction():
@@ -324,7 +300,7 @@ class Accounts:
             self._state.insert("users", user_row)
             self._add_access_key(user_id)
             self._add_certificate(user_id, f"{account}/{user}")
-        return Caller(account_id, account, canonical_id, user_id, user, admin)
+        return Caller(account_id, account, canonical_id, user_id, user, admin, is_root=True)
 
     def _add_access_key(self, user_id: str) -> None:
         access_key_id = ids.access_key_id()
@@ -365,4 +341,6 @@ def _to_caller(row: CallerRow, access_key_id: str = "") -> Caller:
         admin=bool(row["admin"]),
         access_key_id=access_key_id,
         email=row["email"],
+        is_root=bool(row["is_root"]),
+        path=row["path"],
     )

@@ -11,7 +11,7 @@ from eucabox.image.image_source import ImageInfo
 from eucabox.schema import ImageRow
 
 if TYPE_CHECKING:
-    from eucabox.iam.accounts import Caller
+    from eucabox.iam.caller import Caller
 
 NewImage = dict[str, str | int | None]  # the columns of a new row that have no default
 PREFIXES = {"machine": "emi", "kernel": "eki", "ramdisk": "eri"}

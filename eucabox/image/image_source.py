@@ -28,7 +28,8 @@ from eucabox.s3.request_context import DetachedRequest
 
 if TYPE_CHECKING:
     from eucabox.bucket import Bucket, Object, OpenObject, Store
-    from eucabox.iam.accounts import Accounts, Caller
+    from eucabox.iam.accounts import Accounts
+    from eucabox.iam.caller import Caller
     from eucabox.store.temp_file import BodyStream
 
 HEAD = 2048

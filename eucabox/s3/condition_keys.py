@@ -137,7 +137,7 @@ OTHERS: dict[str, Callable[[ConditionValues], object]] = {
     "aws:principaltype": lambda values: "User" if values._request.caller else "Anonymous",
     "aws:resourceaccount": lambda values: values._bucket.owner,
     "aws:userid": lambda values: (
-        values._caller("user_id") if values._request.caller else "anonymous"
+        values._caller("unique_id") if values._request.caller else "anonymous"
     ),
     "aws:username": lambda values: values._caller("user_name"),
     "aws:viaawsservice": lambda values: "false",

@@ -20,7 +20,7 @@ from eucabox.errors import (
     UnknownApiVersion,
     UnsupportedOperation,
 )
-from eucabox.iam.accounts import Credential
+from eucabox.iam.caller import Credential
 from eucabox.wire import model, parsers, serializers, sign
 from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.status import status_of

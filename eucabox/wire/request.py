@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from eucabox.iam.accounts import Caller
+    from eucabox.iam.caller import Caller
 
 
 class BodyReader(Protocol):

@@ -12,7 +12,7 @@ from eucabox.actions import Call
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.errors import Fault
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.s3.access_log import AccessLog
 
 

@@ -18,7 +18,7 @@ from eucabox.domains.health import Trouble
 from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import InsufficientFreeAddresses
 from eucabox.hypervisor.capabilities import Capabilities
-from eucabox.iam.accounts import Caller, Credential
+from eucabox.iam.caller import Caller, Credential
 from eucabox.instance_states import InstanceState
 from eucabox.network import GuestAddress
 from eucabox.state import Row, State

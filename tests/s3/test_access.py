@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eucabox.errors import AccessDenied
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.s3 import access
 from eucabox.s3.request_context import DetachedRequest
 from eucabox.store.types import Acl, Bucket, Object, ObjectProperties, Upload

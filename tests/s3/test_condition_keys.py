@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from eucabox.errors import AccessDenied
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.iam.policy import s3_vocabulary
 from eucabox.s3.condition_keys import CONTEXT, MEMBERS, OTHERS, ConditionValues
 from eucabox.s3.request_context import DetachedRequest

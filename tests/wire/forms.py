@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from eucabox.iam.accounts import Caller, Credential
+from eucabox.iam.caller import Caller, Credential
 from eucabox.wire import s3
 from eucabox.wire.request import Request
 from tests.wire.sign import signer

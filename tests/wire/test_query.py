@@ -12,7 +12,7 @@ from botocore.credentials import Credentials
 from eucabox import actions
 from eucabox.actions import Action
 from eucabox.errors import DryRunOperation, Fault, InstanceNotFound
-from eucabox.iam.accounts import Caller, Credential
+from eucabox.iam.caller import Caller, Credential
 from eucabox.wire import query
 from eucabox.wire.request import Answer, Request
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.store.types import Bucket
 from eucabox.wire import model
 from eucabox.wire.request import Answer, Exchange, Request

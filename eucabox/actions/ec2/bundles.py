@@ -17,7 +17,7 @@ from eucabox.errors import (
     MissingParameter,
     PolicyNotSigned,
 )
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.image import names
 from eucabox.image.bundle import NAME
 from eucabox.s3 import access

@@ -15,7 +15,7 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.hypervisor import architecture as architectures
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.image import devices, names, settings
 from eucabox.schema import ImageRow
 from eucabox.validation import check_text, is_neutral

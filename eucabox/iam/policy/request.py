@@ -27,8 +27,8 @@ class PolicyPrincipal(Protocol):
         """The account's canonical id."""
 
     @property
-    def user_id(self) -> str:
-        """The unique id."""
+    def unique_id(self) -> str:
+        """The unique id, which is the value of aws:userid."""
 
     @property
     def arn(self) -> str:
@@ -49,7 +49,7 @@ class RoleSession:
     user_name: str = ""  # which it has not
 
     @property
-    def user_id(self) -> str:
+    def unique_id(self) -> str:
         """The role's unique id and the session's name."""
         return f"{self.role_id}:{self.session_name}"
 

@@ -105,7 +105,7 @@ OTHERS: dict[str, Callable[[RequestValues], Sequence[str] | None]] = {
     "aws:resourceaccount": lambda values: _one(values.resource_account),
     "aws:tagkeys": lambda values: tuple(values.request_tags or ()) or None,
     "aws:userid": lambda values: (
-        _one(getattr(values.principal, "user_id", "")) if values.principal else ("anonymous",)
+        _one(getattr(values.principal, "unique_id", "")) if values.principal else ("anonymous",)
     ),
     "aws:username": RequestValues._read_user_name,
     "aws:viaawsservice": lambda values: ("false",),

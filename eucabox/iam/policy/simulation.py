@@ -39,7 +39,7 @@ class SimulatedCaller:
     user_name: str = ""
     account_name: str = ""
     canonical_id: str = ""
-    user_id: str = ""
+    unique_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from eucabox.errors import FormFieldMissing, FormFieldTwice, FormFileTooLarge
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.s3 import post_policy
 from eucabox.s3.body_streams import RequestBody
 from eucabox.s3.post_policy import IGNORED

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from eucabox import errors
 from eucabox.errors import Fault
-from eucabox.iam.accounts import Credential
+from eucabox.iam.caller import Credential
 from eucabox.wire.request import octets
 from eucabox.wire.sign import dates
 

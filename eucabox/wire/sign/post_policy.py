@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Mapping
 
 from eucabox.errors import AuthorizationQueryParametersError, FormFieldInvalid, FormFieldMissing
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.s3 import post_policy
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token

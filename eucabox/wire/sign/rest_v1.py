@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from eucabox import ascii_text
 from eucabox.errors import AuthorizationTypeUnsupported, SignatureRefused
-from eucabox.iam.accounts import Credential
+from eucabox.iam.caller import Credential
 from eucabox.wire.request import Request, octets
 from eucabox.wire.sign import dates as clock
 from eucabox.wire.sign.canonical import encode, encode_plus, split_prefix

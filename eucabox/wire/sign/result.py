@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from eucabox.errors import RequestBodyTooLarge
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.wire.request import BodyReader
 
 PIECE = 1 << 16

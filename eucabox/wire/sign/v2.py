@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import product
 
 from eucabox.errors import Fault, IncompleteSignature
-from eucabox.iam.accounts import Credential
+from eucabox.iam.caller import Credential
 from eucabox.wire.request import Request, octets, parse_pairs, parse_query
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.canonical import encode, host_forms

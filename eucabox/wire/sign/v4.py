@@ -18,7 +18,7 @@ from typing import NamedTuple
 from eucabox import ascii_text
 from eucabox.ascii_text import BLANKS
 from eucabox.errors import Fault, SignatureRefused
-from eucabox.iam.accounts import Credential
+from eucabox.iam.caller import Credential
 from eucabox.wire.request import Request, octets
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.canonical import (

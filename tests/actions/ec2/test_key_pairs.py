@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from eucabox import errors
 from eucabox.actions.ec2 import key_pairs
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
 
 ED25519 = ed25519.Ed25519PrivateKey.generate()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from eucabox.iam.accounts import Caller
+from eucabox.iam.caller import Caller
 from eucabox.iam.policy import RoleSession
 from eucabox.iam.policy.request_values import RequestValues
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from eucabox.iam.accounts import Caller, Credential
+from eucabox.iam.caller import Caller, Credential
 from eucabox.wire.request import Request, origin_form
 from eucabox.wire.sign import AuthenticatedRequest, authenticate_query, authenticate_rest
 from eucabox.wire.sign.dates import parse_extended
