@@ -99,7 +99,7 @@ def test_boto3_sts(cloud: Running) -> None:
         )
         who = sts.get_caller_identity()
         assert who["Account"] == cloud.settings["EC2_USER_ID"]
-        assert who["Arn"].endswith(":user/admin")
+        assert who["Arn"].endswith(":root")
         sts.close()
 
 
