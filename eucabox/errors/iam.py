@@ -13,3 +13,12 @@ class InvalidInput(Fault):
 
 class ValidationError(Fault):
     code, text = "ValidationError", "{reason}"
+
+
+class PasswordPolicyViolation(Fault):
+    code, text = "PasswordPolicyViolation", "{reason}"
+
+
+class PasswordsBusy(Fault):
+    code = "Throttling"
+    text = "{count} passwords are being checked, which is the limit. Try again in a moment."
