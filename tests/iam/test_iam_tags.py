@@ -46,7 +46,9 @@ def test_an_entity_has_at_most_50_tags_and_keeps_those_it_has(state: State) -> N
         ([tag(f"k{number}") for number in range(51)], "ValidationError", "equal to 50"),
     ],
 )
-def test_a_bad_tag_changes_nothing(state: State, tags: list[IamTag], code: str, sentence: str) -> None:
+def test_a_bad_tag_changes_nothing(
+    state: State, tags: list[IamTag], code: str, sentence: str
+) -> None:
     with pytest.raises(Fault) as caught:
         set_tags(state, "AIDA1", tags)
     assert caught.value.code == code
