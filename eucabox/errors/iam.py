@@ -13,3 +13,19 @@ class InvalidInput(Fault):
 
 class ValidationError(Fault):
     code, text = "ValidationError", "{reason}"
+
+
+class NoSuchEntity(Fault):
+    code, text = "NoSuchEntity", "{reason}"
+
+
+class EntityAlreadyExists(Fault):
+    code, text = "EntityAlreadyExists", "{reason}"
+
+
+class DeleteConflict(Fault):
+    code, text = "DeleteConflict", "{reason}"
+
+
+class LimitExceeded(Fault):
+    code, text = "LimitExceeded", "{reason}"
