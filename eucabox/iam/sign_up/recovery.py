@@ -30,6 +30,9 @@ class RootRow(TypedDict):
     email: str
 
 
+NOBODY = RootRow(user_id="", user_name="", account_name="", email="nobody@example.com")
+
+
 class Recovery:
     """Sets the passwords of the accounts' roots; other users ask the root of their account."""
 
@@ -64,13 +67,14 @@ class Recovery:
         self._attempts.count("recover", name, FOR_ONE_NAME)
         lifetime = timedelta(minutes=config.sign_up.recover_minutes)
         with self._state.transaction():
-            root = self._find_root(name)
-            user_id = root["user_id"] if root else None
-            code = self._codes.make(RECOVER if root else DECOY, lifetime, user_id=user_id)
-            if root:
-                letters = Letters(config)
-                account_name, email = root["account_name"], root["email"]
-                self._mail.post(letters.tell_recovery(email, account_name, code, source))
+            found = self._find_root(name)
+            root, purpose = (found, RECOVER) if found else (NOBODY, DECOY)
+            code = self._codes.make(purpose, lifetime, user_id=root["user_id"] or None)
+            account_name, email = root["account_name"], root["email"]
+            letter = Letters(config).tell_recovery(email, account_name, code, source)
+            mail_id = self._mail.post(letter)
+            if found is None:  # the same was done as for a person who is there
+                self._mail.withdraw(mail_id)
 
     def set_password(self, code: str, password: str, source: str = "") -> str:
         """Spend a code, set the password, and end what is signed in; return the account's name.
@@ -93,13 +97,10 @@ class Recovery:
 
     def _find_root(self, name: str) -> RootRow | None:
         """Return the root that a person means, if letters reach it: by address, then by name."""
-        conditions = ("email = ?", "lower(account_name) = ?", "admin = 1 and lower(user_name) = ?")
-        for condition in conditions:
-            sql = f"{_ROOTS} and email <> '' and {condition}"
-            row = self._state.select_one(RootRow, sql, (name,))
-            if row is not None:
-                return row
-        return None
+        sql = f"""{_ROOTS} and email <> '' and (email = :name or lower(account_name) = :name
+          or admin = 1 and lower(user_name) = :name)
+          order by email = :name desc, lower(account_name) = :name desc"""
+        return self._state.select_one(RootRow, sql, {"name": name})
 
     def _get_root(self, user_id: str | None) -> RootRow:
         row = self._state.select_one(RootRow, f"{_ROOTS} and user_id = ?", (user_id,))
