@@ -21,6 +21,7 @@ from eucabox.errors import (
 )
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
+from eucabox.iam.key_use import KeyUse
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
 from eucabox.state import RowType, State
@@ -84,6 +85,7 @@ class Accounts:
 
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
+        self.key_use = KeyUse(state, config.cloud.region)
         # Each thread's cache of access keys, dropped when the database changes.
         self._local = threading.local()
         self._seal = Seal(config.cloud.data_dir / "key")
@@ -243,6 +245,11 @@ class Accounts:
     def cloud_private_key(self) -> rsa.RSAPrivateKey:
         """The key that opens bundles and signs instance identity documents."""
         return self.authority.cloud_private_key
+
+    @property
+    def seal(self) -> Seal:
+        """What closes and opens the secrets in the database."""
+        return self._seal
 
     def server_certificate(self) -> tuple[Path, Path]:
         """Return the files of the TLS certificate (with its chain) and of its key."""
