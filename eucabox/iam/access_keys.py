@@ -4,6 +4,7 @@ from eucabox import ids
 from eucabox.errors import LimitExceeded, NoSuchEntity
 from eucabox.iam.constraints import check_choice, check_length
 from eucabox.iam.rows import AccessKeyRow, UserRow
+from eucabox.iam.sessions import secret_purpose
 from eucabox.seal import Seal
 from eucabox.state import State
 
@@ -19,7 +20,7 @@ def create_access_key(state: State, seal: Seal, user: UserRow) -> tuple[AccessKe
     row = {
         "access_key_id": access_key_id,
         "user_id": user["user_id"],
-        "secret": seal.close(secret.encode(), f"secret of {access_key_id}"),
+        "secret": seal.close(secret.encode(), secret_purpose(access_key_id)),
         "status": "Active",
         "created": ids.now(),
     }
