@@ -210,9 +210,20 @@ create index sessions_by_instance on sessions (instance_id) where instance_id <>
 create index sessions_by_end on sessions (expires)
 """
 
+# Which instance has which profile.
+INSTANCE_PROFILES = """
+create table instance_profile_associations (association_id text primary key,
+  instance_id text not null unique references instances on delete cascade,
+  instance_profile_id text not null references instance_profiles on delete cascade,
+  created text not null);
+create index associations_by_instance_profile
+  on instance_profile_associations (instance_profile_id)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
+    INSTANCE_PROFILES,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -369,6 +380,15 @@ class BundleTaskRow(TypedDict):
     restart: int
 
 
+class InstanceProfileAssociationRow(TypedDict):
+    """Which instance profile an instance has."""
+
+    association_id: str
+    instance_id: str
+    instance_profile_id: str
+    created: str
+
+
 class ReservationRow(TypedDict):
     """A reservation."""
 
@@ -388,5 +408,6 @@ ROW_TYPES = {
     "images": ImageRow,
     "instances": InstanceRow,
     "bundle_tasks": BundleTaskRow,
+    "instance_profile_associations": InstanceProfileAssociationRow,
     "reservations": ReservationRow,
 }

@@ -15,6 +15,15 @@ class ValidationError(Fault):
     code, text = "ValidationError", "{reason}"
 
 
+class PasswordPolicyViolation(Fault):
+    code, text = "PasswordPolicyViolation", "{reason}"
+
+
+class PasswordsBusy(Fault):
+    code = "Throttling"
+    text = "{count} passwords are being checked, which is the limit. Try again in a moment."
+
+
 class NoSuchEntity(Fault):
     code, text = "NoSuchEntity", "{reason}"
 
