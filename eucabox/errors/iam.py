@@ -38,3 +38,7 @@ class DeleteConflict(Fault):
 
 class LimitExceeded(Fault):
     code, text = "LimitExceeded", "{reason}"
+
+
+class PolicyUnmodifiable(Fault):
+    code, text = "AccessDenied", "{arn} is a policy of AWS's own, which nobody can change."
