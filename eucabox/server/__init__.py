@@ -12,7 +12,7 @@ from eucabox.config import Config
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import credentials_command, endpoint
 from eucabox.network.port_holder import holder_of
-from eucabox.server import malloc, systemd
+from eucabox.server import malloc, provider_documents, systemd
 from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 
 log = logging.getLogger("eucabox.server")
@@ -39,6 +39,7 @@ class Server:
     def open(self) -> None:
         """Listen for clients. Raises ListenFailed, with nothing left open."""
         settings = self._cloud.config.api
+        self._cloud.accounts.provider_keys.fetch = self._fetch
         app = api.create_app(self._cloud)
         host, threads = settings.listen, settings.threads
         self._add(Listener((host, settings.port), app, threads, ("api", "port")))
@@ -47,6 +48,9 @@ class Server:
             place = ("api", "https_port")
             self._add(Listener((host, settings.https_port), app, threads, place, self._tls))
         threading.Thread(target=self._expire, name="deadlines", daemon=True).start()
+
+    def _fetch(self, url: str) -> bytes:
+        return provider_documents.fetch(url, self._cloud.config.iam.private_hosts)
 
     def open_metadata(self) -> None:
         """Listen for guests, once the network is up. The API serves without it: what stands in
