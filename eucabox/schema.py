@@ -199,9 +199,11 @@ create table sessions (access_key_id text primary key, secret blob not null,
   token_hash text not null, account_id text not null references accounts on delete cascade,
   user_id text references users on delete cascade, role_id text references roles on delete cascade,
   session_name text not null default '', instance_id text not null default '',
-  policies text, tags text not null default '{}', federated text not null default '',
+  policies text, tags text not null default '{}', transitive_tags text not null default '[]',
+  federated text not null default '',
   mfa integer not null default 0, source_identity text not null default '',
   created text not null, expires text not null);
+create index sessions_by_account on sessions (account_id, expires);
 create index sessions_by_user on sessions (user_id);
 create index sessions_by_role on sessions (role_id);
 create index sessions_by_instance on sessions (instance_id) where instance_id <> '';
