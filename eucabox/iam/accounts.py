@@ -21,6 +21,7 @@ from eucabox.errors import (
 )
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
+from eucabox.iam.instance_sessions import InstanceSessions
 from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
@@ -90,6 +91,7 @@ class Accounts:
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
         self.sessions = Sessions(state, self._seal)
+        self.instance_sessions = InstanceSessions(state, self._seal, self.sessions)
         self.authority = CertificateAuthority(
             config.cloud.data_dir / "ca", self._seal, config.api.certified
         )
