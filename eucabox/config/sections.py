@@ -147,6 +147,7 @@ class ApiSection:
     https_port: int = _key(8443, _between(0, 65535))
     threads: int = _key(32, _between(4, 512))
     hosts: str = _key("", _host_names, reload=True)
+    guests: bool = _key(True, reload=True)
 
     @cached_property
     def known_hosts(self) -> tuple[str, ...]:
@@ -242,6 +243,18 @@ class LimitsSection:
 
 
 @dataclass(frozen=True)
+class IamSection:
+    """Accounts: which identity providers may have private addresses."""
+
+    private_providers: str = _key("", _host_names, reload=True)
+
+    @cached_property
+    def private_hosts(self) -> frozenset[str]:
+        """The names of these providers' hosts, in lower case."""
+        return frozenset(words(self.private_providers.lower()))
+
+
+@dataclass(frozen=True)
 class MailSection:
     """The server that takes eucabox's letters, and who sends them; without a server none leave."""
 
@@ -291,6 +304,7 @@ class Config:
     images: ImagesSection = ImagesSection()
     buckets: BucketsSection = BucketsSection()
     limits: LimitsSection = LimitsSection()
+    iam: IamSection = IamSection()
     mail: MailSection = MailSection()
     sign_up: SignUpSection = SignUpSection()
     file: Path | None = None
