@@ -184,7 +184,8 @@ def test_status_says_while_letters_wait(post: Post) -> None:
     post.cloud.config = dataclasses.replace(post.cloud.config, mail=wrong)
     post.ask("RequestAccount", **FORM)
     wait_until(lambda: post.cloud.list_problems() != [])
-    assert post.cloud.list_problems() == ["mail: letters wait: Connection refused"]
+    refused = f"127.0.0.1 port {wrong.port}: Connection refused"
+    assert post.cloud.list_problems() == [f"mail: letters wait: {refused}"]
 
 
 def test_a_wrong_mail_server_keeps_a_cloud_from_starting(tmp_path: Path) -> None:
