@@ -151,6 +151,21 @@ def test_the_thread_outlives_an_error(desk: Desk, monkeypatch: pytest.MonkeyPatc
         wait_until(lambda: desk.states() == [("sent", 1, "")])
 
 
+def test_a_letter_that_cannot_be_read_is_given_up_and_holds_no_other_up(
+    desk: Desk, state: State
+) -> None:
+    odd, cut = desk.post("ann@example.com"), desk.post("bob@example.com")
+    desk.post("carl@example.com")
+    state.update("mails", {"mail_id": odd}, subject="two\nlines")
+    state.update("mails", {"mail_id": cut}, body=b"sealed with another key, of another cloud")
+    handler = Handler()
+    with post_office.serve(handler, desk.port):
+        desk.sender.look()
+    assert [state for state, *_ in desk.states()] == ["failed", "failed", "sent"]
+    assert handler.recipients == ["carl@example.com"]
+    assert desk.notes == []
+
+
 def test_it_stops_at_once_while_a_server_is_silent(desk: Desk) -> None:
     desk.set_mail(timeout=60)
     with socket.create_server(("127.0.0.1", desk.port)):

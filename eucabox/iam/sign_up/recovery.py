@@ -13,6 +13,7 @@ from eucabox.iam.sign_up.codes import DECOY, RECOVER, Codes
 from eucabox.iam.sign_up.letters import Letters
 from eucabox.iam.sign_up.password_changes import store_password
 from eucabox.mail import MailQueue
+from eucabox.mail.letter import is_address
 from eucabox.state import State
 
 LONGEST_NAME = 254  # characters, as of an address
@@ -91,7 +92,7 @@ class Recovery:
             self._codes.spend(RECOVER, code)
             self._codes.forget(RECOVER, root["user_id"])
             store_password(self._state, root["user_id"], hashed)
-            if config.mail.server and email:
+            if config.mail.server and is_address(email):
                 self._mail.post(Letters(config).tell_new_password(email, account_name))
         return account_name
 
@@ -100,7 +101,8 @@ class Recovery:
         sql = f"""{_ROOTS} and email <> '' and (email = :name or lower(account_name) = :name
           or admin = 1 and lower(user_name) = :name)
           order by email = :name desc, lower(account_name) = :name desc"""
-        return self._state.select_one(RootRow, sql, {"name": name})
+        rows = self._state.select(RootRow, sql, {"name": name})
+        return next((row for row in rows if is_address(row["email"])), None)
 
     def _get_root(self, user_id: str | None) -> RootRow:
         row = self._state.select_one(RootRow, f"{_ROOTS} and user_id = ?", (user_id,))
