@@ -208,9 +208,17 @@ create index sessions_by_instance on sessions (instance_id) where instance_id <>
 create index sessions_by_end on sessions (expires)
 """
 
+LOGIN_SESSIONS = """
+create table login_sessions (session_hash text primary key,
+  user_id text not null references users on delete cascade, password_created text not null,
+  created text not null, last_used text not null, expires text not null,
+  source text not null, user_agent text not null);
+create index login_sessions_by_user on login_sessions (user_id)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
-    PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
+    PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE, LOGIN_SESSIONS,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.

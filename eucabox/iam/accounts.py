@@ -89,7 +89,7 @@ class Accounts:
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
         self.authority = CertificateAuthority(
-            config.cloud.data_dir / "ca", self._seal, config.api.certified
+            config.cloud.data_dir / "ca", self._seal, config.certified
         )
 
     def ensure_administrator(self) -> Caller:

@@ -9,6 +9,8 @@ from pathlib import Path
 from eucabox import api, logs
 from eucabox.cloud import Cloud
 from eucabox.config import Config
+from eucabox.console import first_code
+from eucabox.console.application import create_app as create_console
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import credentials_command, endpoint
 from eucabox.network.port_holder import holder_of
@@ -19,12 +21,13 @@ log = logging.getLogger("eucabox.server")
 
 METADATA_THREADS, METADATA_MOST = 32, 8  # in all, and of one guest
 METADATA_HEAD = 8 * 1024  # bytes: a guest sends a path and a token
+CONSOLE_HEAD = 16 * 1024  # bytes: browsers send cookies
 STOP_SECONDS = 3.0
 TEND_SECONDS = 5
 
 
 class Server:
-    """The listeners of a cloud: HTTP, HTTPS, and metadata, which has its own threads."""
+    """The listeners of a cloud: HTTP, HTTPS, console and metadata, each with its own threads."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -32,9 +35,7 @@ class Server:
         self._tls: Tls | None = None
         self._closing = threading.Event()
         self._metadata: Listener | None = None
-        self._problem_logged = (
-            False  # why there is no metadata was logged, and is tried every few seconds
-        )
+        self._problems_logged: set[str] = set()  # components that are tried every few seconds
 
     def open(self) -> None:
         """Listen for clients. Raises ListenFailed, with nothing left open."""
@@ -43,10 +44,52 @@ class Server:
         host, threads = settings.listen, settings.threads
         self._add(Listener((host, settings.port), app, threads, ("api", "port")))
         if settings.https_port:
-            self._tls = Tls(*self._cloud.accounts.server_certificate())
             place = ("api", "https_port")
-            self._add(Listener((host, settings.https_port), app, threads, place, self._tls))
+            self._add(Listener((host, settings.https_port), app, threads, place, self._open_tls()))
         threading.Thread(target=self._expire, name="deadlines", daemon=True).start()
+
+    def open_console(self) -> None:
+        """Listen for browsers. The API serves without it: what stands in the way, as another
+        program on its port, is logged, noted for the operator, and tried again."""
+        if not self._cloud.config.console.enabled:
+            return
+        first_code.announce(self._cloud)
+        if not self._listen_for_browsers():
+            threading.Thread(target=self._retry_console, name="console", daemon=True).start()
+
+    def _retry_console(self) -> None:
+        while not self._closing.wait(TEND_SECONDS) and not self._listen_for_browsers():
+            pass
+
+    def _listen_for_browsers(self) -> bool:
+        settings = self._cloud.config.console
+        app = create_console(self._cloud)
+        tls = self._open_tls() if settings.is_https else None
+        address, place = (settings.listen, settings.port), ("console", "port")
+        listener = Listener(address, app, settings.threads, place, tls, head=CONSOLE_HEAD)
+        return self._try_to_open(listener, "console")
+
+    def _open_tls(self) -> Tls:
+        if self._tls is None:
+            self._tls = Tls(*self._cloud.accounts.server_certificate())
+        return self._tls
+
+    def _try_to_open(self, listener: Listener, component: str) -> bool:
+        """Open a listener; note the component's problem where that can't be, and log it once."""
+        try:
+            listener.open(self._cloud.config.get_origin(*listener.place))
+        except Fault as fault:
+            port_owner = holder_of(listener.bind_addr[1])
+            problem = f"{fault.message} {port_owner} has the port." if port_owner else fault.message
+            self._cloud.note(component, problem)
+            if component not in self._problems_logged:
+                log.error("role=cluster %s is not available: %s", component, problem)
+            self._problems_logged.add(component)
+            return False
+        self._problems_logged.discard(component)
+        self._listeners.append(listener)
+        self._cloud.note(component, "")
+        return True
 
     def open_metadata(self) -> None:
         """Listen for guests, once the network is up. The API serves without it: what stands in
@@ -81,19 +124,8 @@ class Server:
             max_per_source=METADATA_MOST,
             head=METADATA_HEAD,
         )
-        try:
-            listener.open(self._cloud.config.get_origin(*listener.place))
-        except Fault as fault:
-            port_owner = holder_of(settings.port)
-            problem = f"{fault.message} {port_owner} has the port." if port_owner else fault.message
-            self._cloud.note("metadata", problem)
-            if not self._problem_logged:
-                log.error("role=cluster metadata is not available: %s", problem)
-            self._problem_logged = True
-            return
-        self._metadata, self._problem_logged = listener, False
-        self._listeners.append(listener)
-        self._cloud.note("metadata", "")
+        if self._try_to_open(listener, "metadata"):
+            self._metadata = listener
 
     def reload(self) -> None:
         """Load the certificate files again."""
@@ -144,6 +176,7 @@ def serve(config: Config) -> int:
     try:
         logs.open_file(config)
         server.open()
+        server.open_console()
         threading.Thread(target=api.preload, name="warm", daemon=True).start()
         cloud.start()
         server.open_metadata()
