@@ -1,5 +1,6 @@
 """Rows for tests that need an instance without launching one."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -57,6 +58,24 @@ def add_instance(state: State, /, **columns: Any) -> str:
         if not state.one("select 1 from images where image_id = ?", (row["image_id"],)):
             state.insert("images", _image(row["image_id"]))
     return str(row["instance_id"])
+
+
+def add_profile(
+    state: State, account_id: str, name: str = "app", /, *, path: str = "/", role: str = "app"
+) -> str:
+    """Write an instance profile and, unless `role` is "", its role, which EC2 may assume; return
+    the profile's id. The account is there already."""
+    profile_id, role_id = ids.instance_profile_id(), ids.role_id() if role else None
+    principal = {"Service": "ec2.amazonaws.com"}
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+    document = {"Version": "2012-10-17", "Statement": [trust]}
+    own = {"account_id": account_id, "path": path, "created": ids.now()}
+    if role:
+        text = json.dumps(document)
+        state.insert("roles", {"role_id": role_id, "role_name": role, "trust_policy": text, **own})
+    names = {"instance_profile_id": profile_id, "instance_profile_name": name}
+    state.insert("instance_profiles", {**names, "role_id": role_id, **own})
+    return profile_id
 
 
 def interface(row: Mapping[str, Any], instance_id: str = "i-1") -> InterfaceRow:

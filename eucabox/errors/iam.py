@@ -22,3 +22,19 @@ class PasswordPolicyViolation(Fault):
 class PasswordsBusy(Fault):
     code = "Throttling"
     text = "{count} passwords are being checked, which is the limit. Try again in a moment."
+
+
+class NoSuchEntity(Fault):
+    code, text = "NoSuchEntity", "{reason}"
+
+
+class EntityAlreadyExists(Fault):
+    code, text = "EntityAlreadyExists", "{reason}"
+
+
+class DeleteConflict(Fault):
+    code, text = "DeleteConflict", "{reason}"
+
+
+class LimitExceeded(Fault):
+    code, text = "LimitExceeded", "{reason}"

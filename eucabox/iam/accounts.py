@@ -21,6 +21,7 @@ from eucabox.errors import (
 )
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
+from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
 from eucabox.state import RowType, State
@@ -88,6 +89,7 @@ class Accounts:
         self._local = threading.local()
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
+        self.sessions = Sessions(state, self._seal)
         self.authority = CertificateAuthority(
             config.cloud.data_dir / "ca", self._seal, config.certified
         )
@@ -161,7 +163,10 @@ class Accounts:
         return users[0]
 
     def credential(self, access_key_id: str) -> Credential | None:
-        """Return the access key of that id with its secret, or None."""
+        """Return the access key of that id with its secret, or None.
+
+        Temporary ones too, whose end and whose token are for the caller to compare.
+        """
         mark, local = self._state.mark(), self._local
         if mark is None:
             return self._load_credential(access_key_id)
@@ -176,6 +181,8 @@ class Accounts:
         return credential
 
     def _load_credential(self, access_key_id: str) -> Credential | None:
+        if access_key_id.startswith(TEMPORARY):
+            return self.sessions.load_credential(access_key_id, self._load_user)
         sql = f"""select k.secret, k.status, c.* from access_keys k join ({_CALLER}) c
           using (user_id) where access_key_id = ?"""
         row = self._state.select_one(KeyRow, sql, (access_key_id,))
@@ -184,12 +191,20 @@ class Accounts:
         secret = self._open_secret(row["secret"], access_key_id)
         return Credential(_to_caller(row, access_key_id), secret, row["status"] == "Active")
 
+    def _load_user(self, user_id: str) -> Caller:
+        row = self._state.select_one(CallerRow, f"{_CALLER} where user_id = ?", (user_id,))
+        assert row is not None, "a session goes with its user"
+        return _to_caller(row)
+
     def _unseal_secret(self, sealed: bytes, access_key_id: str) -> str:
-        return self._seal.open(sealed, _secret_purpose(access_key_id)).decode()
+        return self._seal.open(sealed, secret_purpose(access_key_id)).decode()
 
     def secrets(self) -> list[str]:
         """Return every access secret, so that reports can leave them out."""
-        rows = self._state.query("select access_key_id, secret from access_keys")
+        rows = self._state.query(
+            """select access_key_id, secret from access_keys
+              union all select access_key_id, secret from sessions"""
+        )
         return [self._unseal_secret(row["secret"], row["access_key_id"]) for row in rows]
 
     def user_credentials(self, caller: Caller) -> UserCredentials:
@@ -308,7 +323,7 @@ class Accounts:
         row = {
             "access_key_id": access_key_id,
             "user_id": user_id,
-            "secret": self._seal.close(secret, _secret_purpose(access_key_id)),
+            "secret": self._seal.close(secret, secret_purpose(access_key_id)),
             "status": "Active",
             "created": ids.now(),
         }
@@ -325,10 +340,6 @@ class Accounts:
             "created": ids.now(),
         }
         self._state.insert("certificates", row)
-
-
-def _secret_purpose(access_key_id: str) -> str:
-    return f"secret of {access_key_id}"
 
 
 def _to_caller(row: CallerRow, access_key_id: str = "") -> Caller:

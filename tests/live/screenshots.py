@@ -24,7 +24,7 @@ def name_file(path: str, size: str, colours: str) -> str:
 
 def take_all(visit: Visit, folder: Path, paths: tuple[str, ...], prefix: str = "") -> None:
     for colours in COLOURS:
-        visit.page.emulate_media(color_scheme=colours)
+        visit.page.emulate_media(color_scheme="dark" if colours == "dark" else "light")
         for size, (width, height) in SIZES.items():
             visit.page.set_viewport_size({"width": width, "height": height})
             for path in paths:
