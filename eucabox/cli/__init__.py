@@ -33,6 +33,8 @@ class Commands(click.Group):
         "report": "report",
         "credentials": "users",
         "user": "users",
+        "account": "sign_up",
+        "mail": "mail",
         "image": "image",
         "bucket": "bucket",
         "demo": "demo",

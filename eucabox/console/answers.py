@@ -40,6 +40,7 @@ STATUS = {
     "DeleteConflict": 409,
     "ServiceUnavailable": 503,
     "Throttling": 429,
+    "RequestLimitExceeded": 429,
     "InternalError": 500,
 }
 TEXTS = {

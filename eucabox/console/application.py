@@ -7,15 +7,28 @@ from werkzeug.exceptions import HTTPException
 
 from eucabox import ids
 from eucabox.console import answers, formats, guard, navigation, visitor
-from eucabox.console.pages import credentials, first_run, home, password, sessions, sign_in
+from eucabox.console.pages import (
+    confirmation,
+    credentials,
+    first_run,
+    home,
+    password,
+    recovery,
+    sessions,
+    sign_in,
+    sign_up,
+    sign_ups,
+)
 from eucabox.console.site import Console
 from eucabox.errors import Fault
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
 
-PAGES = (home.pages, sign_in.pages, first_run.pages, password.pages, credentials.pages,
-         sessions.pages)  # fmt: skip
+PAGES = (
+    home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
+    sign_ups,
+)  # fmt: skip
 
 
 def create_app(cloud: "Cloud") -> Console:
@@ -27,8 +40,8 @@ def create_app(cloud: "Cloud") -> Console:
     app.register_error_handler(HTTPException, answers.refuse)
     app.register_error_handler(Fault, answers.refuse_fault)
     app.register_error_handler(Exception, answers.refuse_failure)
-    for pages in PAGES:
-        app.register_blueprint(pages)
+    for module in PAGES:
+        app.register_blueprint(module.pages)
     formats.register(app.jinja_env.filters)
     app.context_processor(lambda: _offer(app))
     return app

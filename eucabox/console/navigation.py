@@ -29,6 +29,10 @@ OFFERS = (
         "Sessions", "sessions.show", "screen", section="You",
         about="Where you are signed in, and how to end it.",
     ),
+    Offer(
+        "Requests", "sign_ups.show", "people", ("bootstrap", "ListSignUps"), "Administration",
+        "Who asks for an account: approve or reject.",
+    ),
 )  # fmt: skip
 
 

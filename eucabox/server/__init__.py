@@ -9,7 +9,6 @@ from pathlib import Path
 from eucabox import api, logs
 from eucabox.cloud import Cloud
 from eucabox.config import Config
-from eucabox.console import first_code
 from eucabox.console.application import create_app as create_console
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import credentials_command, endpoint
@@ -53,7 +52,6 @@ class Server:
         program on its port, is logged, noted for the operator, and tried again."""
         if not self._cloud.config.console.enabled:
             return
-        first_code.announce(self._cloud)
         if not self._listen_for_browsers():
             threading.Thread(target=self._retry_console, name="console", daemon=True).start()
 

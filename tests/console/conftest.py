@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from werkzeug.test import Client, TestResponse
@@ -14,15 +14,18 @@ from eucabox.console.application import create_app
 from eucabox.console.login_sessions import derive_csrf
 from eucabox.console.site import Console
 from eucabox.console.visitor import LOGIN_COOKIE
+from eucabox.iam import passwords
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.caller import Caller
-from eucabox.iam.passwords import hash_password
+from eucabox.iam.sign_up import FirstRun, Recovery, SignUps
+from eucabox.iam.sign_up.attempts import Attempts
+from eucabox.mail import MailQueue
+from eucabox.seal import Seal
 from eucabox.state import State
 
 HOST = "console.localhost:8888"
 ORIGIN = f"http://{HOST}"
 PASSWORD = "correct horse battery"
-HASHED = hash_password(PASSWORD)
 
 
 @dataclass
@@ -80,15 +83,34 @@ class Visit:
 
 
 def give_password(state: State, user: Caller, **columns: Any) -> None:
-    columns = {"password": HASHED, "password_created": ids.now(), **columns}
+    columns = {
+        "password": passwords.hash_password(PASSWORD),
+        "password_created": ids.now(),
+        **columns,
+    }
     state.update("users", {"user_id": user.user_id}, **columns)
+
+
+def open_cloud(config: Config, accounts: Accounts, state: State) -> Any:
+    """The rooms that pages reach, behind the same names as in the cloud."""
+    cloud = SimpleNamespace(config=config, accounts=accounts, state=state)
+    attempts, queue = Attempts(), MailQueue(state, Seal(config.cloud.data_dir / "key"))
+    cloud.mail = queue
+    cloud.sign_ups = SignUps(lambda: cloud.config, state, accounts, queue, attempts)
+    cloud.recovery = Recovery(lambda: cloud.config, state, queue, attempts)
+    cloud.first_run = FirstRun(lambda: cloud.config, state, accounts, attempts)
+    return cloud
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "COST", 64)
 
 
 @pytest.fixture
 def console(config: Config, accounts: Accounts, state: State) -> Console:
-    cloud = SimpleNamespace(config=config, accounts=accounts, state=state)
     give_password(state, accounts.user("eucalyptus/admin"))
-    return create_app(cast(Any, cloud))
+    return create_app(open_cloud(config, accounts, state))
 
 
 @pytest.fixture

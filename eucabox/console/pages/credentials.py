@@ -33,7 +33,7 @@ def show() -> Response:
 @pages.post("/credentials/archive")
 def download() -> Response:
     """Send the zip."""
-    result = perform("iam", "GetCredentialsArchive", host=_find_api_host())
+    result = perform("console", "GetCredentialsArchive", host=_find_api_host())
     response = make_response(result["archive"])
     response.content_type = "application/zip"
     response.headers.set("Content-Disposition", "attachment", filename=str(result["file_name"]))

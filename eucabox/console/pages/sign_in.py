@@ -2,16 +2,16 @@
 
 import math
 import re
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 
-from eucabox.console import first_code
 from eucabox.console.guard import PUBLIC, check_text
 from eucabox.console.sign_in import TooManyAttemptsError, sign_in
 from eucabox.console.site import current_console
-from eucabox.console.visitor import begin_session, current_visitor, end_session
+from eucabox.console.visitor import begin_session, current_visitor, end_session, perform_as
 from eucabox.errors import PasswordsBusy
 
 pages = Blueprint("sign_in", __name__)
@@ -37,7 +37,7 @@ def show() -> Response:
     """Show the form; the administrator who has no password yet is led to the first one."""
     if current_visitor().session:
         return _go_on()
-    if first_code.is_awaited(current_console().cloud):
+    if get_sign_up_form()["first_run"]:
         return make_response(redirect(url_for("first_run.show"), 303))
     return _show_form(note=NOTES.get(request.args.get("note", ""), ""))
 
@@ -75,6 +75,11 @@ def leave() -> Response:
     return response
 
 
+def get_sign_up_form() -> Mapping[str, Any]:
+    """Return what pages for strangers show: whether they may sign up, and how."""
+    return perform_as(None, "console", "GetSignUpForm")
+
+
 def is_own_path(path: str) -> bool:
     """Whether a path is one of this console's pages, so that nobody is led elsewhere."""
     if not OWN_PATH.fullmatch(path):
@@ -108,5 +113,6 @@ def _show_form(status: int = 200, problem: str = "", note: str = "") -> Response
         next=path if is_own_path(path) else "",
         account=request.form.get("account", ""),
         user_name=request.form.get("user", ""),
+        is_open=get_sign_up_form()["open"],
     )
     return make_response(page, status)

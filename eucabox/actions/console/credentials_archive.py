@@ -1,10 +1,10 @@
-"""The zip with all that a user's clients need; for the console, as no API of AWS has it."""
+"""The zip with all that a user's clients need, which no API of AWS has."""
 
 from eucabox.actions import Call, Result, action
 from eucabox.iam.credentials_folder import zip_credentials
 
 
-@action(service="iam")
+@action(service="console")
 def get_credentials_archive(call: Call, *, host: str = "") -> Result:
     """Return the caller's own zip: `file_name` and `archive`, its bytes.
 
