@@ -220,10 +220,15 @@ create index associations_by_instance_profile
   on instance_profile_associations (instance_profile_id)
 """
 
+# An account's password policy, as JSON; "" where it has none.
+LOGIN_RULES = """
+alter table accounts add column password_policy text not null default ''
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
-    INSTANCE_PROFILES,
+    INSTANCE_PROFILES, LOGIN_RULES,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -239,6 +244,7 @@ class AccountRow(TypedDict):
     email: str
     alias: str
     limits: str
+    password_policy: str
 
 
 class KeyPairRow(TypedDict):
