@@ -220,6 +220,11 @@ create index associations_by_instance_profile
   on instance_profile_associations (instance_profile_id)
 """
 
+# An account's password policy, as JSON; "" where it has none.
+LOGIN_RULES = """
+alter table accounts add column password_policy text not null default ''
+"""
+
 # Letters that leave, people who ask for an account, and the codes that their letters carry. A
 # letter's text is sealed while it waits and gone afterwards; of a code only the hash is kept.
 SIGN_UPS = """
@@ -253,7 +258,7 @@ create index login_sessions_by_user on login_sessions (user_id)
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
-    INSTANCE_PROFILES, SIGN_UPS, LOGIN_SESSIONS,
+    INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -269,6 +274,7 @@ class AccountRow(TypedDict):
     email: str
     alias: str
     limits: str
+    password_policy: str
 
 
 class KeyPairRow(TypedDict):

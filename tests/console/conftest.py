@@ -74,7 +74,7 @@ class Visit:
     @property
     def csrf(self) -> str:
         """The token that forms have for this browser now."""
-        page = self.get("/sign-in").text
+        page = "".join(self.get(path).text for path in ("/sign-in", "/first-run"))
         found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
         return found[1] if found else derive_csrf(self.cookie(LOGIN_COOKIE))
 
