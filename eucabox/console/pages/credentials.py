@@ -5,16 +5,21 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
+from eucabox.console.answers import get_status
 from eucabox.console.guard import check_text
 from eucabox.console.navigation import may
 from eucabox.console.site import current_console
 from eucabox.console.visitor import current_visitor, perform
-from eucabox.errors import Fault
+from eucabox.errors import Fault, NoActiveCredential
 from eucabox.iam.certificate_authority import fingerprint
 from eucabox.iam.credentials_folder import AWS_PROFILE, endpoint
 
 pages = Blueprint("credentials", __name__)
 MOST_ID = 128
+LACKS = (
+    "The zip needs an active access key, and an active certificate that was made here."
+    " Create what is missing."
+)
 STATUSES = ("Active", "Inactive")
 NOTES = {
     "key-deleted": "The access key is deleted.",
@@ -33,7 +38,10 @@ def show() -> Response:
 @pages.post("/credentials/archive")
 def download() -> Response:
     """Send the zip."""
-    result = perform("console", "GetCredentialsArchive", host=_find_api_host())
+    try:
+        result = perform("console", "GetCredentialsArchive", host=_find_api_host())
+    except NoActiveCredential as fault:
+        return _show_page(get_status(fault), problem=LACKS)
     response = make_response(result["archive"])
     response.content_type = "application/zip"
     response.headers.set("Content-Disposition", "attachment", filename=str(result["file_name"]))
@@ -46,7 +54,7 @@ def create_key() -> Response:
     try:
         made = perform("iam", "CreateAccessKey")["access_key"]
     except Fault as fault:
-        return _show_page(400, problem=fault.message)
+        return _show_page(get_status(fault), problem=fault.message)
     return _show_page(made_key=made)
 
 
@@ -69,7 +77,7 @@ def create_certificate() -> Response:
     try:
         made = perform("iam", "CreateSigningCertificate")["certificate"]
     except Fault as fault:
-        return _show_page(400, problem=fault.message)
+        return _show_page(get_status(fault), problem=fault.message)
     return _show_page(made_certificate=made)
 
 
@@ -91,7 +99,7 @@ def _try(note: str, name: str, **members: object) -> Response:
     try:
         perform("iam", name, **members)
     except Fault as fault:
-        return _show_page(400, problem=fault.message)
+        return _show_page(get_status(fault), problem=fault.message)
     return make_response(redirect(url_for("credentials.show", note=note), 303))
 
 

@@ -2,10 +2,13 @@
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
+from eucabox.console.answers import get_status
+from eucabox.console.site import current_console
 from eucabox.console.visitor import begin_session, current_visitor, perform
 from eucabox.errors import Fault
 
 pages = Blueprint("password", __name__)
+MOST_TRIES = 10  # in 15 minutes
 
 
 @pages.get("/password")
@@ -20,13 +23,17 @@ def change() -> Response:
     new = request.form.get("password", "")
     if new != request.form.get("again", ""):
         return _show_form(400, "The two new passwords differ.")
-    members = {"old_password": request.form.get("old", ""), "new_password": new}
-    try:
-        perform("iam", "ChangePassword", **members)
-    except Fault as fault:
-        return _show_form(400, fault.message)
     caller = current_visitor().caller
     assert caller is not None
+    limits, key = current_console().limits, {f"password {caller.user_id}": MOST_TRIES}
+    if limits.begin(key):
+        return _show_form(429, "Too many attempts. Wait a quarter of an hour.")
+    members = {"old_password": request.form.get("old", ""), "new_password": new}
+    try:
+        perform("console", "ChangeOwnPassword", **members)
+    except Fault as fault:
+        return _show_form(get_status(fault), fault.message)
+    limits.forgive(key)
     response = make_response(redirect(url_for("home.show", note="password"), 303))
     begin_session(response, caller.user_id)
     return response
