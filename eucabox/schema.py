@@ -210,14 +210,16 @@ create index sessions_by_instance on sessions (instance_id) where instance_id <>
 create index sessions_by_end on sessions (expires)
 """
 
-# Which instance has which profile.
+# Which instance has which profile, and the sealed tokens of sessions that are handed out again.
 INSTANCE_PROFILES = """
 create table instance_profile_associations (association_id text primary key,
   instance_id text not null unique references instances on delete cascade,
   instance_profile_id text not null references instance_profiles on delete cascade,
   created text not null);
 create index associations_by_instance_profile
-  on instance_profile_associations (instance_profile_id)
+  on instance_profile_associations (instance_profile_id);
+create table session_tokens (
+  access_key_id text primary key references sessions on delete cascade, token blob not null)
 """
 
 # An account's password policy, as JSON; "" where it has none.

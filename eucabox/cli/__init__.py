@@ -35,6 +35,7 @@ class Commands(click.Group):
         "user": "users",
         "account": "sign_up",
         "mail": "mail",
+        "oidc": "oidc",
         "image": "image",
         "bucket": "bucket",
         "demo": "demo",

@@ -22,7 +22,9 @@ from eucabox.errors import (
 )
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
+from eucabox.iam.instance_sessions import InstanceSessions
 from eucabox.iam.key_use import KeyUse
+from eucabox.iam.provider_keys import ProviderKeys
 from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
@@ -93,6 +95,8 @@ class Accounts:
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
         self.sessions = Sessions(state, self._seal)
+        self.provider_keys = ProviderKeys()
+        self.instance_sessions = InstanceSessions(state, self._seal, self.sessions)
         self.authority = CertificateAuthority(
             config.cloud.data_dir / "ca", self._seal, config.certified
         )
