@@ -187,8 +187,8 @@ class Cloud:
     def close(self) -> None:
         """Stop the loops and close the files; running instances stay as they are."""
         self._status.unlink(missing_ok=True)
-        self._mail_sender.close()
         self.accounts.key_use.close()
+        self._mail_sender.close()
         self.lifecycle.close()
         self.bundles.close()
         self.node.stop()

@@ -55,7 +55,7 @@ class MailSender:
         """Stop the thread; a letter on its way waits for the next start."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._client.cut()
+            self._client.close()
             self._thread.join(STOP_WAIT)
 
     def _run(self) -> None:

@@ -35,6 +35,7 @@ class SmtpClient:
 
     def __init__(self) -> None:
         self._limit: _TimeLimit | None = None
+        self._is_closed = False
 
     def deliver(self, mail: MailSection, message: EmailMessage, recipient: str) -> None:
         """Hand the message over; when this returns the server has taken it.
@@ -43,6 +44,8 @@ class SmtpClient:
         takes no longer than that for each address of the server.
         """
         self._limit = _TimeLimit(mail.timeout)
+        if self._is_closed:
+            self._limit.cut()
         try:
             with _explain_failure(self._limit, mail.timeout):
                 server = _SmtpConnection(mail, self._limit)
@@ -53,8 +56,9 @@ class SmtpClient:
         finally:
             self._limit.end()
 
-    def cut(self) -> None:
-        """End a delivery at once, from another thread."""
+    def close(self) -> None:
+        """End a delivery at once, from another thread, and let no other begin."""
+        self._is_closed = True
         if self._limit is not None:
             self._limit.cut()
 
@@ -72,6 +76,8 @@ class _TimeLimit:
         # A second descriptor: TLS takes the first one over, and a shutdown ends both.
         self._guard = connection.dup()
         self._timer.start()
+        if self.is_over:
+            self.cut()
 
     def cut(self) -> None:
         self.is_over = True
@@ -97,6 +103,7 @@ class _SmtpConnection(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         connection = socket.create_connection((host, port), timeout)
+        connection.settimeout(2 * timeout)  # from here on it is the limit that counts
         self._limit.watch(connection)
         if self._is_implicit:
             return self.tls.wrap_socket(connection, server_hostname=host)
@@ -118,9 +125,9 @@ def _explain_failure(limit: _TimeLimit, seconds: int) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as problem:  # smtplib's own are OSErrors
-        if limit.is_over:
+        if limit.is_over or isinstance(problem, TimeoutError):
             reason = f"the server did not take it within {seconds} s"
-            raise DeliveryError(reason, is_of_server=True) from None
+            raise DeliveryError(reason) from None
         raise _to_failure(problem) from None
 
 
@@ -142,7 +149,7 @@ def _to_failure(problem: OSError | ValueError) -> DeliveryError:
         reason = f"its certificate is refused: {problem.verify_message}"
         return DeliveryError(_clean(reason))
     where = f"{problem.filename}: " if isinstance(problem, OSError) and problem.filename else ""
-    words = (isinstance(problem, OSError) and problem.strerror) or str(problem) or "timed out"
+    words = (isinstance(problem, OSError) and problem.strerror) or str(problem)
     return DeliveryError(_clean(f"{where}{words}"))
 
 

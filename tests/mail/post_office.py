@@ -40,7 +40,7 @@ class Handler:
         envelope.rcpt_tos.append(address)
         return self.replies.get(address, self.replies.get("RCPT", "250 OK"))
 
-    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.content
         assert isinstance(content, bytes)
         message = email.message_from_bytes(content, policy=email.policy.default)
@@ -48,7 +48,8 @@ class Handler:
         if "DATA" not in self.replies:
             self.letters.append(message)
             self.recipients += envelope.rcpt_tos
-            self.encrypted.append(session.ssl is not None)
+            transport = server.transport
+            self.encrypted.append(bool(transport and transport.get_extra_info("cipher")))
             self.logins.append(bool(session.authenticated))
         return self.replies.get("DATA", "250 OK")
 
@@ -62,7 +63,7 @@ def _authenticate(
     _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: LoginPassword
 ) -> AuthResult:
     good = (data.login, data.password) == (LOGIN.encode(), PASSWORD.encode())
-    return AuthResult(success=good)
+    return AuthResult(success=good, handled=good)
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def serve(
     if files is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*files)
-    options: dict[str, Any] = {"authenticator": _authenticate, "auth_required": bool(context)}
+    options: dict[str, Any] = {"authenticator": _authenticate, "auth_required": tls == "starttls"}
     if tls == "starttls":
         options |= {"tls_context": context, "require_starttls": True}
     port = port or find_port()
@@ -84,6 +85,7 @@ def serve(
         hostname="127.0.0.1",
         port=port,
         ssl_context=context if tls == "implicit" else None,
+        auth_require_tls=tls == "starttls",  # it does not see TLS that was there first
         **options,
     )
     controller.start()
