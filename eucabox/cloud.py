@@ -152,6 +152,7 @@ class Cloud:
             "version": __version__,
             "started": ids.time_text(self.started),
             "endpoint": credentials_folder.endpoint(self.config),
+            **({"console": self.config.console.url + "/"} if self.config.console.enabled else {}),
             "log": logs.describe_place(self.config),
             "node": node,
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
