@@ -152,6 +152,7 @@ class Cloud:
             "version": __version__,
             "started": ids.time_text(self.started),
             "endpoint": credentials_folder.endpoint(self.config),
+            **({"console": self.config.console.url + "/"} if self.config.console.enabled else {}),
             "log": logs.describe_place(self.config),
             "node": node,
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
@@ -186,8 +187,8 @@ class Cloud:
     def close(self) -> None:
         """Stop the loops and close the files; running instances stay as they are."""
         self._status.unlink(missing_ok=True)
-        self.accounts.key_use.close()
         self._mail_sender.close()
+        self.accounts.key_use.close()
         self.lifecycle.close()
         self.bundles.close()
         self.node.stop()

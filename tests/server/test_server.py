@@ -82,6 +82,7 @@ class Process:
         self.file.write_text(
             f"[cloud]\ndata_dir = {self.folder}\nlog_level = {log_level}\n"
             f"[api]\nport = {self.port}\nhttps_port = 0\n[metadata]\nenabled = no\n"
+            "[console]\nenabled = no\n"
         )
 
     def start(self) -> "subprocess.Popen[str]":
