@@ -40,6 +40,10 @@ class LimitExceeded(Fault):
     code, text = "LimitExceeded", "{reason}"
 
 
+class PolicyUnmodifiable(Fault):
+    code, text = "AccessDenied", "{arn} is a policy of AWS's own, which nobody can change."
+
+
 class MalformedCertificate(Fault):
     code = "MalformedCertificate"
     text = "The certificate can't be read. Send one X.509 certificate as PEM."
