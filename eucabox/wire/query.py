@@ -85,6 +85,9 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     fields = parsers.parse_form(signed.query, form.decode("latin-1"))
     service = find_service(request, fields)
     operation = _find_operation(service, fields)
+    # Eucalyptus has it on every verb of IAM; the models have it on none
+    account = fields.pop("DelegateAccount", "") if service == "iam" else ""
+    delegated: dict[str, object] = {"delegate_account": account} if account else {}
     plain = {
         name: value
         for name, value in fields.items()
@@ -94,7 +97,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
         service=service,
         name=operation.name,
         operation=operation,
-        params=operation.read(parsers.build_tree(plain)),
+        params={**delegated, **operation.read(parsers.build_tree(plain))},
         caller=signed.caller,
         api_version=fields["Version"],
         region=signed.region,
