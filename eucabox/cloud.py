@@ -19,7 +19,7 @@ from eucabox.config import Config
 from eucabox.ec2 import instances
 from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault, FilesOfAnotherUser
-from eucabox.iam import credentials_folder
+from eucabox.iam import account_limits, credentials_folder
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.sign_up import FirstRun, Recovery, SignUps
 from eucabox.iam.sign_up.attempts import Attempts
@@ -76,7 +76,7 @@ class Cloud:
             config.cloud.region,
             lambda: self.config.buckets.access_log_seconds,
         )
-        self.store.quota.limits = config.limits
+        self.apply_limits()
         self.lifecycle = Lifecycle(config, self.store)
         self._open_sign_up(data)
         self.images = Images(config, self.state, self.store, self.accounts)
@@ -174,9 +174,14 @@ class Cloud:
         self.config = new
         for component in (self.images, self.network, self.node):
             component.config = new
-        self.store.quota.limits = new.limits
+        self.apply_limits()
         self.node.wake()
         return waiting
+
+    def apply_limits(self) -> None:
+        """Have the store keep to the limits of the configuration, and to each account's own."""
+        self.store.quota.own_limits = account_limits.list_own(self.state, self.config.limits)
+        self.store.quota.limits = self.config.limits
 
     def _write_status(self) -> None:
         """In a thread at the start, because probing a hypervisor takes a second."""
