@@ -9,23 +9,20 @@ from pathlib import Path
 from eucabox import api, logs
 from eucabox.cloud import Cloud
 from eucabox.config import Config
-from eucabox.console.application import create_app as create_console
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import credentials_command, endpoint
 from eucabox.server import malloc, provider_documents, systemd
+from eucabox.server.console_listener import ConsoleListener
 from eucabox.server.guest_listeners import GuestListeners
 from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
-from eucabox.server.tended_listener import TEND_SECONDS, Place, TendedListener
 
 log = logging.getLogger("eucabox.server")
 
-CONSOLE_HEAD = 16 * 1024  # bytes: browsers send cookies
 STOP_SECONDS = 3.0
 
 
 class Server:
-    """The listeners of a cloud: HTTP, HTTPS, the console, and those of its guests, with threads of
-    their own."""
+    """The listeners of a cloud: HTTP, HTTPS, and those of browsers and guests, with own threads."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -33,7 +30,7 @@ class Server:
         self._tls: Tls | None = None
         self._closing = threading.Event()
         self._guests = GuestListeners(cloud)
-        self._console = TendedListener(cloud, "console", self._find_console, self._make_console)
+        self._console = ConsoleListener(cloud)
 
     def open(self) -> None:
         """Listen for clients. Raises ListenFailed, with nothing left open."""
@@ -43,53 +40,33 @@ class Server:
         host, threads = settings.listen, settings.threads
         self._add(Listener((host, settings.port), app, threads, ("api", "port")))
         if settings.https_port:
+            self._tls = Tls(*self._cloud.accounts.server_certificate())
             place = ("api", "https_port")
-            self._add(Listener((host, settings.https_port), app, threads, place, self._open_tls()))
+            self._add(Listener((host, settings.https_port), app, threads, place, self._tls))
         threading.Thread(target=self._expire, name="deadlines", daemon=True).start()
 
     def _fetch(self, url: str) -> bytes:
         return provider_documents.fetch(url, self._cloud.config.iam.private_hosts)
 
+    def open_to_browsers(self) -> None:
+        """Listen for people's browsers. The API serves without it."""
+        self._console.open()
+
     def open_to_guests(self) -> None:
         """Listen for guests, once the network is up. The API serves without it."""
         self._guests.open()
-
-    def open_console(self) -> None:
-        """Listen for browsers. The API serves without it: what stands in the way, as another
-        program on its port, is logged, noted for the operator, and tried again."""
-        if self._cloud.config.console.enabled:
-            self._console.tend()
-            threading.Thread(target=self._tend_console, name="console", daemon=True).start()
-
-    def _tend_console(self) -> None:
-        while not self._closing.wait(TEND_SECONDS):
-            self._console.tend()
-
-    def _find_console(self) -> Place:
-        settings = self._cloud.config.console
-        return Place(settings.listen, settings.port, None)
-
-    def _make_console(self, place: Place) -> Listener:
-        settings = self._cloud.config.console
-        app = create_console(self._cloud)
-        tls = self._open_tls() if settings.is_https else None
-        address, where = (place.address, place.port), ("console", "port")
-        return Listener(address, app, settings.threads, where, tls, head=CONSOLE_HEAD)
-
-    def _open_tls(self) -> Tls:
-        if self._tls is None:
-            self._tls = Tls(*self._cloud.accounts.server_certificate())
-        return self._tls
 
     def reload(self) -> None:
         """Load the certificate files again, and let guests in or out as the configuration says."""
         if self._tls:
             self._tls.load()
+        self._console.reload()
         self._guests.reload()
 
     def close(self) -> None:
         """Finish the requests that run and close, within STOP_SECONDS."""
         self._closing.set()
+        self._console.close()
         self._guests.close()
         every = self._list_open()
         threads = [threading.Thread(target=each.shut, daemon=True) for each in every]
@@ -113,8 +90,7 @@ class Server:
                 listener.expire()
 
     def _list_open(self) -> list[Listener]:
-        console = [self._console.listener] if self._console.listener else []
-        return [*self._listeners, *console, *self._guests.listeners]
+        return [*self._listeners, *self._console.listeners, *self._guests.listeners]
 
 
 def serve(config: Config) -> int:
@@ -137,7 +113,7 @@ def serve(config: Config) -> int:
     try:
         logs.open_file(config)
         server.open()
-        server.open_console()
+        server.open_to_browsers()
         threading.Thread(target=api.preload, name="warm", daemon=True).start()
         cloud.start()
         server.open_to_guests()

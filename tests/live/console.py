@@ -1,6 +1,7 @@
 """A browser with a window that nobody sees, led by Playwright, for the console's pages."""
 
 import contextlib
+import http.client
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -46,13 +47,23 @@ class Visit:
         return page
 
     def set_first_password(self) -> Page:
-        code = (self.cloud.data / "first-code").read_text().strip()
+        code = (self.cloud.data / "first-run-code").read_text().strip()
         page = self.open("/")
         page.get_by_label("Code").fill(code)
         page.locator("#password").fill(PASSWORD)
         page.locator("#again").fill(PASSWORD)
         page.get_by_role("button", name="Set the password").click()
         return page
+
+    def request(self, method: str, path: str) -> int:
+        """Ask with this window's cookies and no browser; return the status."""
+        cookies = self.context.cookies(self.cloud.console)
+        pairs = "; ".join(f"{each.get('name')}={each.get('value')}" for each in cookies)
+        headers = {"Host": self.cloud.console.removeprefix("http://"), "Cookie": pairs}
+        client = http.client.HTTPConnection("127.0.0.1", self.cloud.console_port, timeout=30)
+        with contextlib.closing(client):
+            client.request(method, path, headers=headers)
+            return client.getresponse().status
 
     def note_violation(self, text: str) -> None:
         self.violations.append(text)
