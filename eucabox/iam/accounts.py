@@ -15,12 +15,15 @@ from eucabox.config import Config
 from eucabox.errors import (
     EmailTaken,
     InvalidParameterValue,
+    NameHeld,
     NoActiveCredential,
     NoSuchUser,
     UserExists,
 )
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
+from eucabox.iam.instance_sessions import InstanceSessions
+from eucabox.iam.key_use import KeyUse
 from eucabox.iam.provider_keys import ProviderKeys
 from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
 from eucabox.schema import AccountRow
@@ -86,12 +89,14 @@ class Accounts:
 
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
+        self.key_use = KeyUse(state, config.cloud.region)
         # Each thread's cache of access keys, dropped when the database changes.
         self._local = threading.local()
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
         self.sessions = Sessions(state, self._seal)
         self.provider_keys = ProviderKeys()
+        self.instance_sessions = InstanceSessions(state, self._seal, self.sessions)
         self.authority = CertificateAuthority(
             config.cloud.data_dir / "ca", self._seal, config.api.certified
         )
@@ -107,8 +112,9 @@ class Accounts:
     def create_user(self, name: str, email: str = "") -> Caller:
         """Create a user with an account of the same name, an access key and a certificate.
 
-        Raises UserExists, EmailTaken, or InvalidParameterValue for a name that is not 1 to 63
-        letters, digits or `-_.@+=,`, and for a bad e-mail address.
+        Raises UserExists, EmailTaken, NameHeld where a person asks for an account of that name, or
+        InvalidParameterValue for a name that is not 1 to 63 letters, digits or `-_.@+=,`, and for
+        a bad e-mail address.
         """
         plain = name.isascii() and all(each.isalnum() or each in "-_.@+=," for each in name)
         if not plain or not 1 <= len(name) <= 63 or name.startswith((".", "-")):
@@ -117,6 +123,8 @@ class Accounts:
         with self._state.transaction():
             if self._state.one("select 1 from accounts where account_name = ?", (name,)):
                 raise UserExists(name=name)
+            if self._state.one("select 1 from sign_ups where lower(user_name) = lower(?)", (name,)):
+                raise NameHeld(name=name)
             caller = self._create(name, name, admin=False)
             if email:
                 self.set_email(caller, email)
@@ -142,7 +150,7 @@ class Accounts:
     def users(self) -> list[Caller]:
         """Return every user, the administrator first."""
         rows = self._state.select(
-            CallerRow, f"{_CALLER} order by admin desc, account_name, user_name"
+            CallerRow, f"{_CALLER} order by admin desc, account_name, is_root desc, user_name"
         )
         return [_to_caller(row) for row in rows]
 
@@ -151,6 +159,7 @@ class Accounts:
         account, _, user = name.rpartition("/")
         users = [each for each in self.users() if each.user_name == user]
         users = [each for each in users if account in ("", each.account_name)]
+        users.sort(key=lambda each: not each.is_root)  # who has an account of its own comes first
         if not users:
             names = ", ".join(f"{each.account_name}/{each.user_name}" for each in self.users())
             raise NoSuchUser(name=name, known=f"There are: {names}.")
@@ -158,7 +167,8 @@ class Accounts:
 
     def user_of(self, account_id: str, user_id: str = "") -> Caller:
         """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
-        rows = self._state.select(CallerRow, f"{_CALLER} where account_id = ?", (account_id,))
+        sql = f"{_CALLER} where account_id = ? order by is_root desc"
+        rows = self._state.select(CallerRow, sql, (account_id,))
         users = [_to_caller(row) for row in rows if user_id in ("", row["user_id"])]
         if not users:
             raise NoSuchUser(name=user_id or account_id, known="It is gone.")
@@ -260,6 +270,11 @@ class Accounts:
     def cloud_private_key(self) -> rsa.RSAPrivateKey:
         """The key that opens bundles and signs instance identity documents."""
         return self.authority.cloud_private_key
+
+    @property
+    def seal(self) -> Seal:
+        """What closes and opens the secrets in the database."""
+        return self._seal
 
     def server_certificate(self) -> tuple[Path, Path]:
         """Return the files of the TLS certificate (with its chain) and of its key."""
