@@ -11,7 +11,7 @@ from eucabox.cloud import Cloud
 from eucabox.config import Config
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import credentials_command, endpoint
-from eucabox.server import malloc, systemd
+from eucabox.server import malloc, provider_documents, systemd
 from eucabox.server.guest_listeners import GuestListeners
 from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 
@@ -33,6 +33,7 @@ class Server:
     def open(self) -> None:
         """Listen for clients. Raises ListenFailed, with nothing left open."""
         settings = self._cloud.config.api
+        self._cloud.accounts.provider_keys.fetch = self._fetch
         app = api.create_app(self._cloud)
         host, threads = settings.listen, settings.threads
         self._add(Listener((host, settings.port), app, threads, ("api", "port")))
@@ -45,6 +46,9 @@ class Server:
     def open_to_guests(self) -> None:
         """Listen for guests, once the network is up. The API serves without it."""
         self._guests.open()
+
+    def _fetch(self, url: str) -> bytes:
+        return provider_documents.fetch(url, self._cloud.config.iam.private_hosts)
 
     def reload(self) -> None:
         """Load the certificate files again, and let guests in or out as the configuration says."""
