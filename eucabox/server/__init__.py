@@ -43,12 +43,12 @@ class Server:
             self._add(Listener((host, settings.https_port), app, threads, place, self._tls))
         threading.Thread(target=self._expire, name="deadlines", daemon=True).start()
 
+    def _fetch(self, url: str) -> bytes:
+        return provider_documents.fetch(url, self._cloud.config.iam.private_hosts)
+
     def open_to_guests(self) -> None:
         """Listen for guests, once the network is up. The API serves without it."""
         self._guests.open()
-
-    def _fetch(self, url: str) -> bytes:
-        return provider_documents.fetch(url, self._cloud.config.iam.private_hosts)
 
     def reload(self) -> None:
         """Load the certificate files again, and let guests in or out as the configuration says."""
