@@ -187,8 +187,8 @@ class StandInStore:
     def bucket(self, name: str) -> Bucket:
         return Bucket(name, self.owners[name], MOMENT)
 
-    def buckets(self) -> list[Bucket]:
-        return [self.bucket(name) for name in self.owners]
+    def buckets(self, owner: str | None = None) -> list[Bucket]:
+        return [self.bucket(name) for name in self.owners if owner in (None, self.owners[name])]
 
     def create_bucket(self, name: str, owner: str) -> None:
         self.owners[name] = owner
