@@ -33,6 +33,8 @@ class Commands(click.Group):
         "report": "report",
         "credentials": "users",
         "user": "users",
+        "role": "roles",
+        "policy": "policies",
         "image": "image",
         "bucket": "bucket",
         "demo": "demo",
