@@ -42,3 +42,18 @@ class LimitExceeded(Fault):
 
 class PolicyUnmodifiable(Fault):
     code, text = "AccessDenied", "{arn} is a policy of AWS's own, which nobody can change."
+
+
+class MalformedCertificate(Fault):
+    code = "MalformedCertificate"
+    text = "The certificate can't be read. Send one X.509 certificate as PEM."
+
+
+class InvalidCertificate(Fault):
+    code = "InvalidCertificate"
+    text = "The certificate does not have an RSA key of {bits} bits or more."
+
+
+class DuplicateCertificate(Fault):
+    code = "DuplicateCertificate"
+    text = "The same certificate is associated with an IAM user in the account."

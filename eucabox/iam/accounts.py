@@ -21,6 +21,7 @@ from eucabox.errors import (
 )
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
+from eucabox.iam.key_use import KeyUse
 from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
@@ -85,6 +86,7 @@ class Accounts:
 
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
+        self.key_use = KeyUse(state, config.cloud.region)
         # Each thread's cache of access keys, dropped when the database changes.
         self._local = threading.local()
         self._seal = Seal(config.cloud.data_dir / "key")
@@ -140,7 +142,7 @@ class Accounts:
     def users(self) -> list[Caller]:
         """Return every user, the administrator first."""
         rows = self._state.select(
-            CallerRow, f"{_CALLER} order by admin desc, account_name, user_name"
+            CallerRow, f"{_CALLER} order by admin desc, account_name, is_root desc, user_name"
         )
         return [_to_caller(row) for row in rows]
 
@@ -149,6 +151,7 @@ class Accounts:
         account, _, user = name.rpartition("/")
         users = [each for each in self.users() if each.user_name == user]
         users = [each for each in users if account in ("", each.account_name)]
+        users.sort(key=lambda each: not each.is_root)  # who has an account of its own comes first
         if not users:
             names = ", ".join(f"{each.account_name}/{each.user_name}" for each in self.users())
             raise NoSuchUser(name=name, known=f"There are: {names}.")
@@ -156,7 +159,8 @@ class Accounts:
 
     def user_of(self, account_id: str, user_id: str = "") -> Caller:
         """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
-        rows = self._state.select(CallerRow, f"{_CALLER} where account_id = ?", (account_id,))
+        sql = f"{_CALLER} where account_id = ? order by is_root desc"
+        rows = self._state.select(CallerRow, sql, (account_id,))
         users = [_to_caller(row) for row in rows if user_id in ("", row["user_id"])]
         if not users:
             raise NoSuchUser(name=user_id or account_id, known="It is gone.")
@@ -258,6 +262,11 @@ class Accounts:
     def cloud_private_key(self) -> rsa.RSAPrivateKey:
         """The key that opens bundles and signs instance identity documents."""
         return self.authority.cloud_private_key
+
+    @property
+    def seal(self) -> Seal:
+        """What closes and opens the secrets in the database."""
+        return self._seal
 
     def server_certificate(self) -> tuple[Path, Path]:
         """Return the files of the TLS certificate (with its chain) and of its key."""

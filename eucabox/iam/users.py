@@ -3,7 +3,7 @@
 Decides nothing about who may; every function keeps to the account that it is given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from eucabox import ids
 from eucabox.errors import (
@@ -153,11 +153,6 @@ def to_api(user: UserRow, tags: Sequence[IamTag] = ()) -> dict[str, object]:
             "permissions_boundary_arn": arn,
         }
     return told | ({"tags": list(tags)} if tags else {})
-
-
-def name_user(user: Mapping[str, object]) -> dict[str, object]:
-    """Return the member with the name of who has a key or a certificate; a root has none."""
-    return {} if user["is_root"] else {"user_name": user["user_name"]}
 
 
 def _read(state: State, user_id: str) -> UserRow:

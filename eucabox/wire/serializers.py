@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from eucabox.wire.parsers import xml_name
 log = logging.getLogger("eucabox.wire")
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 MOST_PLANS = 64  # for one structure
+MOST_TEXTS = 64  # that are remembered of one enumeration
 POLICY = "policyDocumentType"  # IAM's name of the shape of documents, by which clients decode them
 
 Writer = Callable[[Any], str]  # of a value whose type its shape tells
@@ -73,7 +75,11 @@ def xml_writer(shape: Shape, item: str = "member") -> Writer:
         return _map_writer(shape, item)
     if shape.type_name == "timestamp":
         return TIMES[shape.serialization.get("timestampFormat", "iso8601")]
-    return _write_policy if shape.name == POLICY else SCALARS[shape.type_name]
+    if shape.name == POLICY:
+        return _write_policy
+    if shape.metadata.get("enum"):  # few texts, in each of the thousand entries of a list
+        return lru_cache(maxsize=MOST_TEXTS)(_write_string)
+    return SCALARS[shape.type_name]
 
 
 # A structure is written by a plan for just the members that it has: a format, and of each member

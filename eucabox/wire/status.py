@@ -21,6 +21,7 @@ STATUS: dict[str, int] = {
     "UnauthorizedOperation": 403,
     # IAM
     "DeleteConflict": 409,
+    "DuplicateCertificate": 409,
     "EntityAlreadyExists": 409,
     "EntityTemporarilyUnmodifiable": 409,
     "LimitExceeded": 409,
