@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast, get_type_hints
 
 from eucabox import ids
+from eucabox.iam.rows import RoleRow
 from eucabox.network import InterfaceRow
 from eucabox.state import State
 
@@ -60,19 +61,39 @@ def add_instance(state: State, /, **columns: Any) -> str:
     return str(row["instance_id"])
 
 
+TRUST_EC2 = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "ec2.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+
+
 def add_profile(
-    state: State, account_id: str, name: str = "app", /, *, path: str = "/", role: str = "app"
+    state: State,
+    account_id: str,
+    name: str = "app",
+    /,
+    *,
+    path: str = "/",
+    role: str = "app",
+    trust: str = TRUST_EC2,
+    role_row: RoleRow | None = None,
 ) -> str:
-    """Write an instance profile and, unless `role` is "", its role, which EC2 may assume; return
+    """Write an instance profile and its role, which is made unless it is "" or `role_row`; return
     the profile's id. The account is there already."""
     profile_id, role_id = ids.instance_profile_id(), ids.role_id() if role else None
-    principal = {"Service": "ec2.amazonaws.com"}
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
-    document = {"Version": "2012-10-17", "Statement": [trust]}
     own = {"account_id": account_id, "path": path, "created": ids.now()}
-    if role:
-        text = json.dumps(document)
-        state.insert("roles", {"role_id": role_id, "role_name": role, "trust_policy": text, **own})
+    if role_row:
+        role_id = role_row["role_id"]
+    elif role:
+        state.insert("roles", {"role_id": role_id, "role_name": role, "trust_policy": trust, **own})
     names = {"instance_profile_id": profile_id, "instance_profile_name": name}
     state.insert("instance_profiles", {**names, "role_id": role_id, **own})
     return profile_id

@@ -15,13 +15,16 @@ from eucabox.config import Config
 from eucabox.errors import (
     EmailTaken,
     InvalidParameterValue,
+    NameHeld,
     NoActiveCredential,
     NoSuchUser,
     UserExists,
 )
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
+from eucabox.iam.instance_sessions import InstanceSessions
 from eucabox.iam.key_use import KeyUse
+from eucabox.iam.provider_keys import ProviderKeys
 from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
@@ -92,6 +95,8 @@ class Accounts:
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
         self.sessions = Sessions(state, self._seal)
+        self.provider_keys = ProviderKeys()
+        self.instance_sessions = InstanceSessions(state, self._seal, self.sessions)
         self.authority = CertificateAuthority(
             config.cloud.data_dir / "ca", self._seal, config.api.certified
         )
@@ -107,8 +112,9 @@ class Accounts:
     def create_user(self, name: str, email: str = "") -> Caller:
         """Create a user with an account of the same name, an access key and a certificate.
 
-        Raises UserExists, EmailTaken, or InvalidParameterValue for a name that is not 1 to 63
-        letters, digits or `-_.@+=,`, and for a bad e-mail address.
+        Raises UserExists, EmailTaken, NameHeld where a person asks for an account of that name, or
+        InvalidParameterValue for a name that is not 1 to 63 letters, digits or `-_.@+=,`, and for
+        a bad e-mail address.
         """
         plain = name.isascii() and all(each.isalnum() or each in "-_.@+=," for each in name)
         if not plain or not 1 <= len(name) <= 63 or name.startswith((".", "-")):
@@ -117,6 +123,8 @@ class Accounts:
         with self._state.transaction():
             if self._state.one("select 1 from accounts where account_name = ?", (name,)):
                 raise UserExists(name=name)
+            if self._state.one("select 1 from sign_ups where lower(user_name) = lower(?)", (name,)):
+                raise NameHeld(name=name)
             caller = self._create(name, name, admin=False)
             if email:
                 self.set_email(caller, email)

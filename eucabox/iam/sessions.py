@@ -22,6 +22,12 @@ MOST_SESSIONS = 10_000  # of an account, not yet ended
 KEPT = timedelta(days=1)  # a session that ended is known for so long, and called expired
 
 
+# An instance's session counts while its profile hands the role to the instance.
+_COUNTS = """(s.instance_id = '' or exists (select 1 from instance_profile_associations t
+  join instance_profiles p using (instance_profile_id)
+  where t.instance_id = s.instance_id and p.role_id = s.role_id))"""
+
+
 class RoleSessionRow(SessionRow):
     """A session with its account and, where it has one, its role."""
 
@@ -44,7 +50,8 @@ class TemporaryCredentials:
 
 class Sessions:
     """The table of sessions. One ends with its user, role or account, with its instance
-    (`revoke_instance`), or when its time is over, which who uses it checks (`is_over`)."""
+    (`revoke_instance`) or what gives the instance its role, or when its time is over, which who
+    uses it checks (`is_over`)."""
 
     def __init__(self, state: State, seal: Seal) -> None:
         self._state = state
@@ -112,10 +119,10 @@ class Sessions:
 
         `load_user` returns the user of an id.
         """
-        sql = """select s.*, a.account_name, a.canonical_id, a.email, r.role_name,
+        sql = f"""select s.*, a.account_name, a.canonical_id, a.email, r.role_name,
             r.path as role_path
           from sessions s join accounts a using (account_id) left join roles r using (role_id)
-          where access_key_id = ?"""
+          where access_key_id = ? and {_COUNTS}"""
         row = self._state.select_one(RoleSessionRow, sql, (access_key_id,))
         if row is None:
             return None

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from eucabox import ids
+from eucabox.ec2 import instance_profiles
 from eucabox.errors import TooManySessions
 from eucabox.iam import sessions
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.caller import Caller, Session
 from eucabox.iam.rows import RoleRow
 from eucabox.state import State
+from tests.rows import add_instance, add_profile
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ def test_a_session_is_over_at_its_end_and_then_forgotten(accounts: Accounts) -> 
 def _make_both(accounts: Accounts, role: RoleRow) -> tuple[Caller, str, str]:
     ann = accounts.user("ann")
     own = accounts.sessions.create_user_session(ann, 900).access_key_id
-    assumed = accounts.sessions.create_role_session(role, "x", 900, instance_id="i-1").access_key_id
+    assumed = accounts.sessions.create_role_session(role, "x", 900).access_key_id
     assert accounts.credential(own)
     assert accounts.credential(assumed)
     return ann, own, assumed
@@ -148,11 +150,20 @@ def test_a_session_ends_with_its_user(accounts: Accounts, role: RoleRow) -> None
 
 def test_a_session_ends_with_its_instance(accounts: Accounts, role: RoleRow) -> None:
     _, own, assumed = _make_both(accounts, role)
+    state = accounts._state
+    instance_id = add_instance(state, account_id=role["account_id"])
+    add_profile(state, role["account_id"], role_row=role)
+    profile = instance_profiles.get_profile(state, role["account_id"], {"name": "app"})
+    instance_profiles.associate(state, instance_id, profile)
+    make = accounts.sessions.create_role_session
+    of_instance = make(role, instance_id, 900, instance_id=instance_id).access_key_id
+    assert accounts.credential(of_instance)
     assert accounts.sessions.revoke_instance("") == 0
     assert accounts.sessions.revoke_instance("i-2") == 0
-    assert accounts.sessions.revoke_instance("i-1") == 1
-    assert accounts.credential(assumed) is None
+    assert accounts.sessions.revoke_instance(instance_id) == 1
+    assert accounts.credential(of_instance) is None
     assert accounts.credential(own)
+    assert accounts.credential(assumed)
 
 
 def test_a_key_that_is_stopped_ends_no_session(accounts: Accounts, role: RoleRow) -> None:
