@@ -19,6 +19,7 @@ from eucabox.errors import (
     NoSuchUser,
     UserExists,
 )
+from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.schema import AccountRow
@@ -88,6 +89,7 @@ class Accounts:
         self._local = threading.local()
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
+        self.authorization = Authorization(state, self._seal)
         self.authority = CertificateAuthority(
             config.cloud.data_dir / "ca", self._seal, config.api.certified
         )
@@ -153,8 +155,10 @@ class Accounts:
         return users[0]
 
     def user_of(self, account_id: str, user_id: str = "") -> Caller:
-        """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
-        rows = self._state.select(CallerRow, f"{_CALLER} where account_id = ?", (account_id,))
+        """Return the user of an account that has the id, its root without one; raises
+        NoSuchUser."""
+        sql = f"{_CALLER} where account_id = ? order by is_root desc"
+        rows = self._state.select(CallerRow, sql, (account_id,))
         users = [_to_caller(row) for row in rows if user_id in ("", row["user_id"])]
         if not users:
             raise NoSuchUser(name=user_id or account_id, known="It is gone.")
