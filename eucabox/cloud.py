@@ -158,6 +158,7 @@ class Cloud:
     def close(self) -> None:
         """Stop the loops and close the files; running instances stay as they are."""
         self._status.unlink(missing_ok=True)
+        self.accounts.key_use.close()
         self.lifecycle.close()
         self.bundles.close()
         self.node.stop()

@@ -125,6 +125,7 @@ class ApiSection:
     https_port: int = _key(8443, _between(0, 65535))
     threads: int = _key(32, _between(4, 512))
     hosts: str = _key("", _host_names, reload=True)
+    guests: bool = _key(True, reload=True)
 
     @cached_property
     def known_hosts(self) -> tuple[str, ...]:
@@ -220,6 +221,18 @@ class LimitsSection:
 
 
 @dataclass(frozen=True)
+class IamSection:
+    """Accounts: which identity providers may have private addresses."""
+
+    private_providers: str = _key("", _host_names, reload=True)
+
+    @cached_property
+    def private_hosts(self) -> frozenset[str]:
+        """The names of these providers' hosts, in lower case."""
+        return frozenset(words(self.private_providers.lower()))
+
+
+@dataclass(frozen=True)
 class Config:
     """All sections; the file that they came from (None: there is none); which of its drop-ins,
     or the file itself, each setting of `origins` is from, by section and key."""
@@ -232,6 +245,7 @@ class Config:
     images: ImagesSection = ImagesSection()
     buckets: BucketsSection = BucketsSection()
     limits: LimitsSection = LimitsSection()
+    iam: IamSection = IamSection()
     file: Path | None = None
     origins: Mapping[tuple[str, str], Path] = field(default_factory=dict, compare=False)
 

@@ -135,6 +135,7 @@ def change(
     """Bring a row from one state to the next; False, and nothing written, if it is not in `old`.
 
     Without a reason the row keeps the one that it has. Other columns are written with the state.
+    An instance that ends loses the credentials of its role at once, and at last its profile.
     Raises TransitionNotAllowedError.
     """
     if new not in TRANSITIONS[old]:
@@ -144,7 +145,13 @@ def change(
     columns |= {"state": new.value, "state_code": new.code}
     columns |= {"state_time": ids.now(), "state_clock": steady_clock.reading()}
     where = {"instance_id": instance_id, "state": old.value}
-    return bool(state.update("instances", where, **columns))
+    with state.transaction():
+        changed = bool(state.update("instances", where, **columns))
+        if changed and new in ENDED:
+            state.delete("sessions", {"instance_id": instance_id})
+        if changed and new is InstanceState.TERMINATED:
+            state.delete("instance_profile_associations", {"instance_id": instance_id})
+    return changed
 
 
 def change_from_any(

@@ -199,18 +199,33 @@ create table sessions (access_key_id text primary key, secret blob not null,
   token_hash text not null, account_id text not null references accounts on delete cascade,
   user_id text references users on delete cascade, role_id text references roles on delete cascade,
   session_name text not null default '', instance_id text not null default '',
-  policies text, tags text not null default '{}', federated text not null default '',
+  policies text, tags text not null default '{}', transitive_tags text not null default '[]',
+  federated text not null default '',
   mfa integer not null default 0, source_identity text not null default '',
   created text not null, expires text not null);
+create index sessions_by_account on sessions (account_id, expires);
 create index sessions_by_user on sessions (user_id);
 create index sessions_by_role on sessions (role_id);
 create index sessions_by_instance on sessions (instance_id) where instance_id <> '';
 create index sessions_by_end on sessions (expires)
 """
 
+# Which instance has which profile, and the sealed tokens of sessions that are handed out again.
+INSTANCE_PROFILES = """
+create table instance_profile_associations (association_id text primary key,
+  instance_id text not null unique references instances on delete cascade,
+  instance_profile_id text not null references instance_profiles on delete cascade,
+  created text not null);
+create index associations_by_instance_profile
+  on instance_profile_associations (instance_profile_id);
+create table session_tokens (
+  access_key_id text primary key references sessions on delete cascade, token blob not null)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
+    INSTANCE_PROFILES,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -367,6 +382,15 @@ class BundleTaskRow(TypedDict):
     restart: int
 
 
+class InstanceProfileAssociationRow(TypedDict):
+    """Which instance profile an instance has."""
+
+    association_id: str
+    instance_id: str
+    instance_profile_id: str
+    created: str
+
+
 class ReservationRow(TypedDict):
     """A reservation."""
 
@@ -386,5 +410,6 @@ ROW_TYPES = {
     "images": ImageRow,
     "instances": InstanceRow,
     "bundle_tasks": BundleTaskRow,
+    "instance_profile_associations": InstanceProfileAssociationRow,
     "reservations": ReservationRow,
 }

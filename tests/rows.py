@@ -1,9 +1,11 @@
 """Rows for tests that need an instance without launching one."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast, get_type_hints
 
 from eucabox import ids
+from eucabox.iam.rows import RoleRow
 from eucabox.network import InterfaceRow
 from eucabox.state import State
 
@@ -57,6 +59,44 @@ def add_instance(state: State, /, **columns: Any) -> str:
         if not state.one("select 1 from images where image_id = ?", (row["image_id"],)):
             state.insert("images", _image(row["image_id"]))
     return str(row["instance_id"])
+
+
+TRUST_EC2 = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "ec2.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+
+
+def add_profile(
+    state: State,
+    account_id: str,
+    name: str = "app",
+    /,
+    *,
+    path: str = "/",
+    role: str = "app",
+    trust: str = TRUST_EC2,
+    role_row: RoleRow | None = None,
+) -> str:
+    """Write an instance profile and its role, which is made unless it is "" or `role_row`; return
+    the profile's id. The account is there already."""
+    profile_id, role_id = ids.instance_profile_id(), ids.role_id() if role else None
+    own = {"account_id": account_id, "path": path, "created": ids.now()}
+    if role_row:
+        role_id = role_row["role_id"]
+    elif role:
+        state.insert("roles", {"role_id": role_id, "role_name": role, "trust_policy": trust, **own})
+    names = {"instance_profile_id": profile_id, "instance_profile_name": name}
+    state.insert("instance_profiles", {**names, "role_id": role_id, **own})
+    return profile_id
 
 
 def interface(row: Mapping[str, Any], instance_id: str = "i-1") -> InterfaceRow:

@@ -14,16 +14,20 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from eucabox import steady_clock
 from eucabox.actions import Call, Result, action
-from eucabox.ec2 import default_vpc, instances, tags
+from eucabox.ec2 import default_vpc, instance_profiles, instances, tags
 from eucabox.ec2.instance_metadata import TAG_KEY
 from eucabox.errors import (
+    InstanceRoleRefused,
     MetadataBadRequest,
     MetadataForbidden,
     MetadataNotFound,
     MetadataUnauthorized,
+    TooManySessions,
 )
+from eucabox.iam.credentials_folder import endpoint
+from eucabox.iam.rows import RoleRow
 from eucabox.image import disk
-from eucabox.instance_states import ALIVE, sql_list
+from eucabox.instance_states import ALIVE, ENDED, sql_list
 from eucabox.schema import InstanceRow
 
 Tree = dict[str, object]  # of str, bytes (user data) and further trees
@@ -54,6 +58,34 @@ def get_metadata(call: Call, *, token: str | None = None) -> Tree:
         "user-data": row["user_data"],
     }
     return {name: value for name, value in tree.items() if value}
+
+
+@action(service="metadata", anonymous=True)
+def get_instance_credentials(call: Call, *, role_name: str, token: str | None = None) -> Result:
+    """Return credentials of the role that the instance at the call's source has by its profile.
+
+    A role that can't be assumed is no fault: the answer's code tells it, as clients expect.
+    Raises as `get_metadata`, and MetadataNotFound for any other role.
+    """
+    row = _find_instance(call)
+    _check_access(call, row, token)
+    role = _find_role(call, row)
+    if role is None or role["role_name"] != role_name:
+        raise MetadataNotFound(path=f"iam/security-credentials/{role_name[:64]}")
+    call.notes["instances"] = row["instance_id"]
+    try:
+        made = call.cloud.accounts.instance_sessions.get_credentials(row["instance_id"], role)
+    except (InstanceRoleRefused, TooManySessions) as fault:
+        return {"code": fault.code, "message": fault.message, "last_updated": call.now()}
+    return {
+        "code": "Success",
+        "last_updated": made.created,
+        "type": "AWS-HMAC",
+        "access_key_id": made.access_key_id,
+        "secret_access_key": made.secret,
+        "token": made.token,
+        "expiration": made.expires,
+    }
 
 
 @action(service="metadata", anonymous=True)
@@ -159,6 +191,7 @@ def _build_meta_data(call: Call, row: GuestInstance) -> Tree:
         "block-device-mapping": _name_devices(call, row),
         "events": {"maintenance": {"history": NO_EVENTS, "scheduled": NO_EVENTS}},
         "hostname": name,
+        "iam": _build_iam(call, row),
         "instance-action": "none",
         "instance-id": row["instance_id"],
         "instance-life-cycle": "on-demand",
@@ -185,10 +218,43 @@ def _build_meta_data(call: Call, row: GuestInstance) -> Tree:
         "ramdisk-id": row["ramdisk_id"],
         "reservation-id": row["reservation_id"],
         "security-groups": names,
-        "services": {"domain": f"{call.region}.internal", "partition": "aws"},
+        "services": _build_services(call),
         "tags": _build_tags(call, row),
     }
     return {name: value for name, value in tree.items() if value is not None and value != {}}
+
+
+def _find_role(call: Call, row: GuestInstance) -> RoleRow | None:
+    """Return the instance's role; one that ends gets no credentials any more."""
+    ended = row["state"] in ENDED
+    return None if ended else instance_profiles.find_role(call.cloud.state, row["instance_id"])
+
+
+def _build_iam(call: Call, row: GuestInstance) -> Tree:
+    """Return the profile and the name of its role; without a role nothing is listed, for each
+    path that is has to answer."""
+    role = _find_role(call, row)
+    association = instance_profiles.find_of_instance(call.cloud.state, row["instance_id"])
+    if role is None or association is None:
+        return {}
+    info = {
+        "Code": "Success",
+        "LastUpdated": association["created"][:19] + "Z",
+        "InstanceProfileArn": association["arn"],
+        "InstanceProfileId": association["instance_profile_id"],
+    }
+    text = json.dumps(info, indent=2, separators=(",", " : "))
+    # which get_instance_credentials answers
+    return {"info": text, "security-credentials": {role["role_name"]: ""}}
+
+
+def _build_services(call: Call) -> Tree:
+    address = call.cloud.network.api_address
+    return {
+        "domain": f"{call.region}.internal",
+        **({"endpoint": endpoint(call.cloud.config, address)} if address else {}),
+        "partition": "aws",
+    }
 
 
 def _build_interface(call: Call, row: GuestInstance, groups: str, group_ids: str) -> Tree:

@@ -47,13 +47,13 @@ def _check_session(caller: Caller, service: str, name: str) -> None:
     """Sessions that a user has for itself reach neither IAM nor most of STS."""
     assert caller.session is not None
     if service == "sts" and name == "GetSessionToken":
-        raise SessionRefused(action=name)
+        raise SessionRefused(reason=f"Cannot call {name} with session credentials")
     if caller.session.role is not None:
         return
     if service == "iam" and not caller.session.mfa:
         raise SessionWithoutMfa()
     if service == "sts" and name not in FOR_SESSIONS:
-        raise SessionRefused(action=name)
+        raise SessionRefused(reason=f"Cannot call {name} with session credentials")
 
 
 def _list_needed(
@@ -69,9 +69,8 @@ def _list_needed(
 
 def _check_one(call: "Call", caller: Caller, service: str, needed: NeededPermission) -> None:
     policies = call.cloud.accounts.authorization.find_policies(caller)
-    session, principal = caller.session, caller.principal
-    mfa = session.mfa if session is not None else None
-    values = NeededValues(needed, principal, policies.tags, call.context, mfa)
+    principal = caller.principal
+    values = NeededValues(needed, principal, policies.tags, call.context, policies.facts)
     request = AuthorizationRequest(needed.action, needed.resource, principal, values)
     if policies.permit(request):
         return

@@ -33,6 +33,7 @@ class Commands(click.Group):
         "report": "report",
         "credentials": "users",
         "user": "users",
+        "oidc": "oidc",
         "image": "image",
         "bucket": "bucket",
         "demo": "demo",

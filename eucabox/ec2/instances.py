@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from eucabox import ids
 from eucabox.config import NodeSection
-from eucabox.ec2 import default_vpc, image_access, tags
+from eucabox.ec2 import default_vpc, image_access, instance_profiles, tags
 from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.errors import (
     InstanceIdMalformed,
@@ -31,8 +31,11 @@ _COLUMNS = """i.instance_id, i.reservation_id, i.account_id, i.ami_launch_index,
   i.private_dns_name, i.wanted, i.metadata_options, i.monitoring, i.root_device_name,
   i.shutdown_behavior, i.disable_api_termination, i.disable_api_stop, i.launch_state, i.vcpus,
   i.memory_mb, i.public_address, m.platform, m.product_codes, m.settings as image_settings"""
-_ROWS = f"""select {_COLUMNS}, r.client_token from instances i
-  join reservations r using (reservation_id) left join images m using (image_id)"""
+_ROWS = f"""select {_COLUMNS}, r.client_token, p.instance_profile_id,
+  {instance_profiles.ARN} as instance_profile_arn from instances i
+  join reservations r using (reservation_id) left join images m using (image_id)
+  left join instance_profile_associations using (instance_id)
+  left join instance_profiles p using (instance_profile_id)"""
 _GROUPS = """select instance_id, group_id, group_name from instance_groups
   join security_groups using (group_id)
   where instance_id in (select value from json_each(?)) order by group_name"""
@@ -192,8 +195,15 @@ def to_api(row: ListedInstance, hypervisor: str, region: str) -> dict[str, objec
         "ebs_optimized": False,
         "source_dest_check": True,
         "metadata_options": dict(_metadata_options(row["metadata_options"])),
+        "iam_instance_profile": _show_profile(row),
         **_describe_fixed(row),
     }
+
+
+def _show_profile(row: ListedInstance) -> dict[str, object] | None:
+    if not row["instance_profile_id"]:
+        return None
+    return {"arn": row["instance_profile_arn"], "id": row["instance_profile_id"]}
 
 
 def _describe_fixed(row: ListedInstance) -> dict[str, object]:

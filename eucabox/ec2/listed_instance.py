@@ -14,6 +14,8 @@ class ListedInstance(InstanceColumns):
     product_codes: str | None
     image_settings: str | None
     client_token: str | None
+    instance_profile_id: str | None
+    instance_profile_arn: str | None
     tags: NotRequired[list[dict[str, str]]]
     interface_tags: NotRequired[list[dict[str, str]]]
     groups: NotRequired[list[dict[str, str]]]

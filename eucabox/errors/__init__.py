@@ -9,4 +9,5 @@ from eucabox.errors.forms import *
 from eucabox.errors.iam import *
 from eucabox.errors.s3 import *
 from eucabox.errors.signatures import *
+from eucabox.errors.sts import *
 from eucabox.errors.vpc import *

@@ -24,10 +24,6 @@ class SessionWithoutMfa(Fault):
     )
 
 
-class SessionRefused(Fault):
-    code, text = "AccessDenied", "Cannot call {action} with session credentials"
-
-
 class InvalidAuthorizationMessage(Fault):
     code = "InvalidAuthorizationMessageException"
     text = (

@@ -249,6 +249,14 @@ class NetworkUnusable(Fault):
     code, text = "UnsupportedOperation", "{reason}"
 
 
+class InstanceRoleRefused(Fault):
+    code = "AssumeRoleUnauthorizedAccess"
+    text = (
+        "EC2 cannot assume the role {name}. Its trust policy has to allow sts:AssumeRole to the"
+        " service ec2.amazonaws.com."
+    )
+
+
 class MetadataNotFound(Fault):
     code, text = "MetadataNotFound", "There is no metadata at {path}."
 

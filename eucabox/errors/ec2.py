@@ -334,3 +334,24 @@ class SettingUnavailable(Fault):
         "The image's setting {setting} is not available under {hypervisor}. Change it with"
         " ModifyImageAttribute and launch again."
     )
+
+
+class InvalidInstanceProfile(Fault):
+    code = "InvalidParameterValue"
+    text = (
+        "Value ({value}) for parameter iamInstanceProfile.{member} is invalid. Invalid IAM Instance"
+        " Profile {noun}"
+    )
+
+
+class InstanceProfileWithoutRole(Fault):
+    code = "InvalidParameterValue"
+    text = 'IAM Instance Profile "{arn}" has no associated IAM Roles'
+
+
+class InstanceHasProfile(Fault):
+    code, text = "IncorrectState", "There is an existing association for instance {id}"
+
+
+class AssociationNotFound(Fault):
+    code, text = "NoSuchAssociation", "An invalid association-id of '{id}' was given"

@@ -15,6 +15,15 @@ class ValidationError(Fault):
     code, text = "ValidationError", "{reason}"
 
 
+class PasswordPolicyViolation(Fault):
+    code, text = "PasswordPolicyViolation", "{reason}"
+
+
+class PasswordsBusy(Fault):
+    code = "Throttling"
+    text = "{count} passwords are being checked, which is the limit. Try again in a moment."
+
+
 class NoSuchEntity(Fault):
     code, text = "NoSuchEntity", "{reason}"
 
@@ -29,3 +38,22 @@ class DeleteConflict(Fault):
 
 class LimitExceeded(Fault):
     code, text = "LimitExceeded", "{reason}"
+
+
+class PolicyUnmodifiable(Fault):
+    code, text = "AccessDenied", "{arn} is a policy of AWS's own, which nobody can change."
+
+
+class MalformedCertificate(Fault):
+    code = "MalformedCertificate"
+    text = "The certificate can't be read. Send one X.509 certificate as PEM."
+
+
+class InvalidCertificate(Fault):
+    code = "InvalidCertificate"
+    text = "The certificate does not have an RSA key of {bits} bits or more."
+
+
+class DuplicateCertificate(Fault):
+    code = "DuplicateCertificate"
+    text = "The same certificate is associated with an IAM user in the account."

@@ -74,7 +74,34 @@ class MissingSecurityHeader(Fault):
 class InvalidToken(Fault):
     code = "InvalidToken"
     text = "The provided token is malformed or otherwise invalid."
-    detail_text = "Sign with an access key of this cloud, which has no token."
+    detail_text = "{reason}"
+
+
+class ExpiredToken(Fault):
+    code, text, detail_text = "ExpiredToken", "The provided token has expired.", "{reason}"
+
+
+class TokenRefused(Fault):
+    code = "AuthFailure"
+    text = "AWS was not able to validate the provided access credentials."
+    detail_text = "The session token is not valid. {reason}"
+
+
+class SessionExpired(Fault):
+    code, text = "RequestExpired", "Request has expired."
+    detail_text = "The session token has expired. {reason}"
+
+
+class ClientTokenInvalid(Fault):
+    code = "InvalidClientTokenId"
+    text = "The security token included in the request is invalid."
+    detail_text = "{reason}"
+
+
+class ClientTokenExpired(Fault):
+    code = "ExpiredToken"
+    text = "The security token included in the request is expired"
+    detail_text = "{reason}"
 
 
 class ContentHashMismatch(Fault):

@@ -22,6 +22,10 @@ from eucabox.errors import (
 from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
+from eucabox.iam.instance_sessions import InstanceSessions
+from eucabox.iam.key_use import KeyUse
+from eucabox.iam.provider_keys import ProviderKeys
+from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
 from eucabox.state import RowType, State
@@ -85,11 +89,15 @@ class Accounts:
 
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
+        self.key_use = KeyUse(state, config.cloud.region)
         # Each thread's cache of access keys, dropped when the database changes.
         self._local = threading.local()
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
         self.authorization = Authorization(state, self._seal)
+        self.sessions = Sessions(state, self._seal)
+        self.provider_keys = ProviderKeys()
+        self.instance_sessions = InstanceSessions(state, self._seal, self.sessions)
         self.authority = CertificateAuthority(
             config.cloud.data_dir / "ca", self._seal, config.api.certified
         )
@@ -140,7 +148,7 @@ class Accounts:
     def users(self) -> list[Caller]:
         """Return every user, the administrator first."""
         rows = self._state.select(
-            CallerRow, f"{_CALLER} order by admin desc, account_name, user_name"
+            CallerRow, f"{_CALLER} order by admin desc, account_name, is_root desc, user_name"
         )
         return [_to_caller(row) for row in rows]
 
@@ -149,6 +157,7 @@ class Accounts:
         account, _, user = name.rpartition("/")
         users = [each for each in self.users() if each.user_name == user]
         users = [each for each in users if account in ("", each.account_name)]
+        users.sort(key=lambda each: not each.is_root)  # who has an account of its own comes first
         if not users:
             names = ", ".join(f"{each.account_name}/{each.user_name}" for each in self.users())
             raise NoSuchUser(name=name, known=f"There are: {names}.")
@@ -157,6 +166,7 @@ class Accounts:
     def user_of(self, account_id: str, user_id: str = "") -> Caller:
         """Return the user of an account that has the id, its root without one; raises
         NoSuchUser."""
+        """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
         sql = f"{_CALLER} where account_id = ? order by is_root desc"
         rows = self._state.select(CallerRow, sql, (account_id,))
         users = [_to_caller(row) for row in rows if user_id in ("", row["user_id"])]
@@ -165,7 +175,10 @@ class Accounts:
         return users[0]
 
     def credential(self, access_key_id: str) -> Credential | None:
-        """Return the access key of that id with its secret, or None."""
+        """Return the access key of that id with its secret, or None.
+
+        Temporary ones too, whose end and whose token are for the caller to compare.
+        """
         mark, local = self._state.mark(), self._local
         if mark is None:
             return self._load_credential(access_key_id)
@@ -180,6 +193,8 @@ class Accounts:
         return credential
 
     def _load_credential(self, access_key_id: str) -> Credential | None:
+        if access_key_id.startswith(TEMPORARY):
+            return self.sessions.load_credential(access_key_id, self._load_user)
         sql = f"""select k.secret, k.status, c.* from access_keys k join ({_CALLER}) c
           using (user_id) where access_key_id = ?"""
         row = self._state.select_one(KeyRow, sql, (access_key_id,))
@@ -188,12 +203,20 @@ class Accounts:
         secret = self._open_secret(row["secret"], access_key_id)
         return Credential(_to_caller(row, access_key_id), secret, row["status"] == "Active")
 
+    def _load_user(self, user_id: str) -> Caller:
+        row = self._state.select_one(CallerRow, f"{_CALLER} where user_id = ?", (user_id,))
+        assert row is not None, "a session goes with its user"
+        return _to_caller(row)
+
     def _unseal_secret(self, sealed: bytes, access_key_id: str) -> str:
-        return self._seal.open(sealed, _secret_purpose(access_key_id)).decode()
+        return self._seal.open(sealed, secret_purpose(access_key_id)).decode()
 
     def secrets(self) -> list[str]:
         """Return every access secret, so that reports can leave them out."""
-        rows = self._state.query("select access_key_id, secret from access_keys")
+        rows = self._state.query(
+            """select access_key_id, secret from access_keys
+              union all select access_key_id, secret from sessions"""
+        )
         return [self._unseal_secret(row["secret"], row["access_key_id"]) for row in rows]
 
     def user_credentials(self, caller: Caller) -> UserCredentials:
@@ -247,6 +270,11 @@ class Accounts:
     def cloud_private_key(self) -> rsa.RSAPrivateKey:
         """The key that opens bundles and signs instance identity documents."""
         return self.authority.cloud_private_key
+
+    @property
+    def seal(self) -> Seal:
+        """What closes and opens the secrets in the database."""
+        return self._seal
 
     def server_certificate(self) -> tuple[Path, Path]:
         """Return the files of the TLS certificate (with its chain) and of its key."""
@@ -312,7 +340,7 @@ class Accounts:
         row = {
             "access_key_id": access_key_id,
             "user_id": user_id,
-            "secret": self._seal.close(secret, _secret_purpose(access_key_id)),
+            "secret": self._seal.close(secret, secret_purpose(access_key_id)),
             "status": "Active",
             "created": ids.now(),
         }
@@ -329,10 +357,6 @@ class Accounts:
             "created": ids.now(),
         }
         self._state.insert("certificates", row)
-
-
-def _secret_purpose(access_key_id: str) -> str:
-    return f"secret of {access_key_id}"
 
 
 def _to_caller(row: CallerRow, access_key_id: str = "") -> Caller:

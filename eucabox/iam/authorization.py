@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from eucabox.iam.caller import Caller
+from eucabox.iam.caller import Caller, Session
 from eucabox.iam.effective_policies import (
     PolicyText,
     read_role_boundary,
@@ -15,7 +15,7 @@ from eucabox.iam.effective_policies import (
 )
 from eucabox.iam.policy import compile_identity_policy
 from eucabox.iam.policy.decision import ApplicablePolicies, NamedPolicy
-from eucabox.iam.policy.request import AuthorizationRequest
+from eucabox.iam.policy.request import AuthorizationRequest, key_name
 from eucabox.iam.policy.statements import Statement
 from eucabox.seal import Seal
 from eucabox.state import State
@@ -34,10 +34,12 @@ class _AboutAction:
 
 @dataclass(frozen=True)
 class CallerPolicies:
-    """The policies of a caller, those that limit it, and its tags for aws:PrincipalTag."""
+    """The policies of a caller, those that limit it, its tags for aws:PrincipalTag, and what its
+    session tells, by condition keys."""
 
     applicable: ApplicablePolicies
     tags: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
     _by_action: dict[str, _AboutAction] = field(default_factory=dict)
 
     def permit(self, request: AuthorizationRequest) -> bool:
@@ -125,7 +127,8 @@ class Authorization:
         )
         owner_id = role.role_id if role is not None else caller.user_id
         tags = session.tags if session is not None else {}
-        return CallerPolicies(applicable, {**self._read_tags(owner_id), **tags})
+        own_tags = {**self._read_tags(owner_id), **tags}
+        return CallerPolicies(applicable, own_tags, _describe_session(session))
 
     def _read_own(self, caller: Caller, role_id: str) -> tuple[list[PolicyText], PolicyText | None]:
         if role_id:
@@ -141,6 +144,18 @@ class Authorization:
     def _read_tags(self, owner_id: str) -> dict[str, str]:
         sql = "select key, value from iam_tags where resource_id = ?"
         return {row["key"]: row["value"] for row in self._state.query(sql, (owner_id,))}
+
+
+def _describe_session(session: Session | None) -> dict[str, str]:
+    if session is None:
+        return {}
+    facts = {
+        "aws:MultiFactorAuthPresent": "true" if session.mfa else "false",
+        "aws:TokenIssueTime": session.created,
+        "aws:SourceIdentity": session.source_identity,
+        "aws:FederatedProvider": session.federated,
+    }
+    return {key_name(key): value for key, value in facts.items() if value}
 
 
 def _compile(documents: list[PolicyText]) -> tuple[NamedPolicy, ...]:

@@ -12,7 +12,8 @@ class Session:
 
     `role` is the session of a role, None where a user has the session for itself. `policies` are
     the texts of the policies that limit the session, None where none does; `tags` are those of the
-    principal for aws:PrincipalTag. `expires` is a time as `ids.now` writes it.
+    principal for aws:PrincipalTag, and `transitive_tags` the names of those that the next role
+    in a chain gets too. `created` and `expires` are times as `ids.now` writes them.
     """
 
     access_key_id: str
@@ -22,7 +23,11 @@ class Session:
     policies: tuple[str, ...] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     instance_id: str = ""  # whose metadata gave the credentials
+    transitive_tags: tuple[str, ...] = ()
+    source_identity: str = ""
+    federated: str = ""  # the ARN of the identity provider that vouched for the caller
     mfa: bool = False
+    created: str = ""
 
 
 @dataclass(frozen=True)

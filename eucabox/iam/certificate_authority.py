@@ -58,9 +58,16 @@ class CertificateAuthority:
 
     def server_files(self) -> tuple[Path, Path]:
         """Return the files of TLS certificate and key; renewed before expiry and for new names."""
-        certificate, key = self.folder / "server.crt", self.folder / "server.key"
-        if not (certificate.exists() and key.exists() and self._is_current(certificate)):
-            self._issue_server(certificate, key)
+        return self._keep_server("server", self._names)
+
+    def guest_files(self, address: str) -> tuple[Path, Path]:
+        """Return as `server_files` those of the listener that guests reach at an address."""
+        return self._keep_server("guests", sorted({*self._names, address}))
+
+    def _keep_server(self, stem: str, names: list[str]) -> tuple[Path, Path]:
+        certificate, key = self.folder / f"{stem}.crt", self.folder / f"{stem}.key"
+        if not (certificate.exists() and key.exists() and self._is_current(certificate, names)):
+            self._issue_server(certificate, key, names)
         return certificate, key
 
     def _load_or_create(
@@ -80,17 +87,17 @@ class CertificateAuthority:
             log.warning("%s is renewed: hand it to the clients that use HTTPS", public)
         return key, certificate
 
-    def _is_current(self, file: Path) -> bool:
+    def _is_current(self, file: Path, wanted: list[str]) -> bool:
         pem = file.read_text("ascii")
         certificate = x509.load_pem_x509_certificate(pem.encode())
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         fresh = _expiry(certificate) > datetime.now(UTC) + timedelta(days=RENEW_DAYS)
         ours = pem.endswith(_to_pem(self.certificate))
-        return fresh and ours and sorted(str(each.value) for each in names) == self._names
+        return fresh and ours and sorted(str(each.value) for each in names) == wanted
 
-    def _issue_server(self, certificate: Path, key_file: Path) -> None:
+    def _issue_server(self, certificate: Path, key_file: Path, wanted: list[str]) -> None:
         key = _new_key()
-        names = x509.SubjectAlternativeName([_general_name(name) for name in self._names])
+        names = x509.SubjectAlternativeName([_general_name(name) for name in wanted])
         issuer = (self._key, self.certificate)
         extensions = [names, _SERVER, _SIGN_AND_OPEN_KEYS]
         server_certificate = _sign("eucabox", key, issuer, DAYS_OF_SERVER, extensions)

@@ -49,7 +49,7 @@ class NeededValues:
     principal: PolicyPrincipal
     principal_tags: Facts
     context: Mapping[str, str]
-    mfa: bool | None = None
+    session: Facts = field(default_factory=dict)
 
     def __call__(self, key: str) -> Values | None:
         """Return the values of a key, as `key_name` writes it; None where there is none."""
@@ -67,8 +67,7 @@ class NeededValues:
             request_tags=self.needed.request_tags,
             resource_tags=_LoadedTags(self.needed.load_tags),
             resource_account=self.principal.account_id,
-            mfa=self.mfa,
-            more=self.needed.facts,
+            more={**self.session, **self.needed.facts},
         )
 
     @cached_property

@@ -9,7 +9,7 @@ from eucabox.errors import ValidationError
 from eucabox.iam.constraints import check_number
 
 MOST_ITEMS, DEFAULT_ITEMS = 1000, 100
-LONGEST_MARKER = 320
+LONGEST_MARKER = 1024
 
 Item = TypeVar("Item")
 

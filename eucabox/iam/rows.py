@@ -118,7 +118,8 @@ class OidcProviderRow(TypedDict):
 
 
 class SessionRow(TypedDict):
-    """Temporary credentials; `policies` (None for no limit) and `tags` are JSON."""
+    """Temporary credentials; `policies` (None for no limit), `tags` and `transitive_tags` are JSON,
+    `federated` is the ARN of the identity provider that vouched for who assumed the role."""
 
     access_key_id: str
     secret: bytes
@@ -130,6 +131,7 @@ class SessionRow(TypedDict):
     instance_id: str
     policies: str | None
     tags: str
+    transitive_tags: str
     federated: str
     mfa: int
     source_identity: str

@@ -14,7 +14,7 @@ from eucabox.image import disk
 from eucabox.image.tiny_guest import Progress
 from eucabox.run import run
 
-VERSION = 2  # raise it when this file makes another guest from the same lists
+VERSION = 3  # raise it when this file makes another guest from the same lists
 SUITE = "bookworm"
 ROOT_MIB = 1024
 LABEL = "debian"
@@ -47,6 +47,16 @@ TEXTS = {
         "  initrd /initrd.img\n}\n"
     ),
 }
+# Sessions by SSH and sudo read /etc/environment. docs/metadata.md has the same for other images.
+TELL_ENDPOINT = """#!/bin/sh
+# Tells SDKs where this cloud's API is: cloud-init has read it from the metadata.
+endpoint=$(cloud-init query ds.meta_data.services.endpoint) || exit 0
+region=$(cloud-init query ds.meta_data.placement.region)
+sed -i '/^AWS_ENDPOINT_URL=/d; /^AWS_DEFAULT_REGION=/d' /etc/environment
+printf 'AWS_ENDPOINT_URL=%s\\nAWS_DEFAULT_REGION=%s\\n' "$endpoint" "$region" \\
+  >> /etc/environment
+"""
+PROGRAMS = {"var/lib/cloud/scripts/per-boot/eucabox-endpoint": TELL_ENDPOINT}
 # What every instance must have of its own.
 SECRETS = ("etc/ssh/ssh_host_*", "etc/resolv.conf", "var/lib/dbus/machine-id")
 GRUB = "usr/lib/grub/i386-pc"
@@ -117,6 +127,7 @@ def _stamp(made: DebianGuest) -> list[object]:
         ROOT_MIB,
         *_packages(),
         *_texts().values(),
+        *PROGRAMS.values(),
         *(f.stat().st_size for f in files),
     ]
 
@@ -162,6 +173,10 @@ def _settle(tree: Path) -> None:
     for place, text in _texts().items():
         (tree / place).write_text(text, "utf-8")
         (tree / place).chmod(0o644)
+    for place, text in PROGRAMS.items():
+        (tree / place).parent.mkdir(parents=True, exist_ok=True)
+        (tree / place).write_text(text, "utf-8")
+        (tree / place).chmod(0o755)
 
 
 def _root(tree: Path, image: Path) -> Path:

@@ -77,6 +77,15 @@ class Network(Protocol):
         """The device that the metadata listener is bound to; None: it is bound to none."""
 
     @property
+    def api_door(self) -> str | None:
+        """The address on the bridge at which guests need a listener of the API for themselves;
+        None where they need none, may have none, or the bridge is not up."""
+
+    @property
+    def api_address(self) -> str | None:
+        """The address at which guests reach the API; None where they do not."""
+
+    @property
     def is_up(self) -> bool:
         """Whether it was brought up since this process began, be it at the start or later."""
 

@@ -3,13 +3,14 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address, ip_interface
 
 from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import Fault
 from eucabox.network import FilteredGuest, FirewallRule, host
 from eucabox.network.always_allowed import always_allowed
+from eucabox.network.api_door import find_door, is_open_to_others
 from eucabox.network.bridge import TABLE, OwnBridge, metadata_address
 from eucabox.network.dnsmasq import Dnsmasq, dns_possible, service
 from eucabox.network.existing_bridge import ExistingBridge
@@ -23,7 +24,6 @@ class BridgedNetwork(ABC):
     """A bridge, of eucabox's own or of the administrator's, and what passes on it."""
 
     def __init__(self, config: Config) -> None:
-        self.config = config
         self._site = ExistingBridge(config) if config.network.bridge else OwnBridge(config)
         self._firewall = Firewall(self.bridge)
         self._always_allowed = always_allowed(config, None)
@@ -48,6 +48,15 @@ class BridgedNetwork(ABC):
         self._in_use = True
 
     @property
+    def config(self) -> Config:
+        """The configuration; a new one counts from the next look at the host on."""
+        return self._site.config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        self._site.config = config
+
+    @property
     def bridge(self) -> str:
         """The bridge that a guest's interface joins."""
         return self._site.name
@@ -57,6 +66,23 @@ class BridgedNetwork(ABC):
         """The bridge: each of several bridges of this host may have the metadata address, and
         the host may have no address in the guests' network."""
         return self.bridge if metadata_address(self.config) else None
+
+    @property
+    def api_door(self) -> str | None:
+        """The address of eucabox's own bridge at which guests have a listener of their own."""
+        if self.config.network.bridge or not self._started or self._chosen is None:
+            return None
+        door = find_door(self.config, self._chosen)
+        return str(door) if door else None
+
+    @property
+    def api_address(self) -> str | None:
+        """Where guests reach the API: on their own bridge, or where it listens for others."""
+        if not self.config.api.guests:
+            return None
+        if not self.config.network.bridge:
+            return str(self._chosen[1]) if self._started and self._chosen else None
+        return self._find_open_address()
 
     @property
     def is_up(self) -> bool:
@@ -90,6 +116,17 @@ class BridgedNetwork(ABC):
             return self._site.warnings()
         except Fault as fault:
             return [f"This host's packet rules can't be read: {fault.message}"]
+
+    def _find_open_address(self) -> str | None:
+        """Return where the API listens for machines on the administrator's bridge, or None."""
+        listen = ip_address(self.config.api.listen)
+        if not is_open_to_others(self.config):
+            return None
+        if not listen.is_unspecified:
+            return str(listen)
+        own = host.addresses_of(self.bridge) if host.is_bridge(self.bridge) else set()
+        found = sorted(ip_interface(each).ip for each in own)
+        return next((str(each) for each in found if not each.is_link_local), None)
 
     def _restore(self) -> None:
         """Restore at once what another program deleted or took off the bridge."""

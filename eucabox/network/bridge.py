@@ -43,7 +43,7 @@ class OwnBridge:
         self._mac = "d0:0d:" + self.name.encode()[-4:].rjust(4, b"\0").hex(":")
         self._alias = f"eucabox {config.cloud.data_dir}"
         self._metadata = metadata_address(config)
-        self._config = config
+        self.config = config
         self._rules = Table("ip", TABLE + self.name)
         self._subnet: IPv4Network | None = None  # as it is translated since the start
 
@@ -72,7 +72,7 @@ class OwnBridge:
             run("ip", "addr", "del", address, "dev", self.name)
         self._add_addresses(subnet, present)
         run("ip", "link", "set", self.name, "up")
-        self._rules.make(render(self._config, Guests(self.name), subnet))
+        self._rules.make(render(self.config, Guests(self.name), subnet))
         self._subnet = subnet
         forward()
 
@@ -80,7 +80,7 @@ class OwnBridge:
         """Bring back rules and addresses that another program flushed, and what it switched off."""
         if self._subnet:
             self._restore(self._subnet)
-            self._rules.make(render(self._config, Guests(self.name), self._subnet))
+            self._rules.make(render(self.config, Guests(self.name), self._subnet))
 
     def admit(self, addresses: Iterable[str]) -> None:
         """Nothing: only guests are on the bridge, so their addresses need not be known."""
@@ -108,7 +108,7 @@ class OwnBridge:
 
     def blocks(self) -> list[Block]:
         """Return what of the host's own packet rules stops guests' packets."""
-        return blocks(self.name, self._config.metadata.port)
+        return blocks(self.name, self.config.metadata.port)
 
     def _make(self) -> None:
         if not (host.LINKS / self.name).exists():

@@ -24,7 +24,7 @@ class ExistingBridge:
     def __init__(self, config: Config) -> None:
         self.name = config.network.bridge
         self._metadata = metadata_address(config)
-        self._config = config
+        self.config = config
         self._capture = Table("bridge", TABLE + self.name)
         self._rules = Table("ip", TABLE + self.name)
         self._addresses: list[str] = []
@@ -74,7 +74,7 @@ class ExistingBridge:
         """Follow the bridge's MAC, which changes with its ports, and restore flushed rules."""
         if not self._joined or not host.is_bridge(self.name):
             return
-        self._rules.make(render(self._config, Guests(self.name, self._addresses)))
+        self._rules.make(render(self.config, Guests(self.name, self._addresses)))
         if self._metadata is None:
             return
         wanted = f"{self._metadata}/32"

@@ -1,8 +1,8 @@
 """What instances reach on this host's own addresses, as a table for nft; pure, runs nothing.
 
-Only DHCP, DNS, metadata and, where it is open, the API; the administrator may name more. Packets
-are looked at before their receiver is rewritten, so that what containers publish counts too, and
-once more where they arrive, for those to many receivers.
+Only DHCP, DNS, metadata and, where it is open to them, the API; the administrator may name more.
+Packets are looked at before their receiver is rewritten, so that what containers publish counts
+too, and once more where they arrive, for those to many receivers.
 
 The metadata service listens on a port of eucabox's own, and guests' requests to port 80 of its
 address are brought there: any other program may have the host's port 80.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_address
 
 from eucabox.config import Config, words
+from eucabox.network.api_door import find_door, is_open_to_others
 
 METADATA_PORT = 80  # where guests ask
 
@@ -33,7 +34,7 @@ def render(config: Config, guests: Guests, subnet: IPv4Network | None = None) ->
     if guests.addresses is not None:
         elements = f"elements = {{ {', '.join(guests.addresses)} }}" if guests.addresses else ""
         theirs, guest_set = "ip saddr @guests", f"set guests {{\n type ipv4_addr\n {elements}\n}}\n"
-    lines = "\n    ".join(_services(config))
+    lines = "\n    ".join(_services(config, subnet))
     return f"""{guest_set}
   chain services {{
     {lines}
@@ -50,7 +51,7 @@ def render(config: Config, guests: Guests, subnet: IPv4Network | None = None) ->
 {_translation(guests.bridge, subnet) if subnet else ""}"""
 
 
-def _services(config: Config) -> list[str]:
+def _services(config: Config, subnet: IPv4Network | None) -> list[str]:
     metadata = f"ip daddr {config.metadata.address} tcp dport" if _address(config) else ""
     ports = sorted({METADATA_PORT, config.metadata.port})
     return [
@@ -58,20 +59,24 @@ def _services(config: Config) -> list[str]:
         "udp sport 68 udp dport 67 accept",
         "meta l4proto { tcp, udp } th dport 53 accept",
         *([f"{metadata} {{ {', '.join(map(str, ports))} }} accept"] if metadata else []),
-        *_api(config),
+        *_api(config, subnet),
         *(f"{_match(each)} accept".strip() for each in words(config.network.host_services)),
         "drop",
     ]
 
 
-def _api(config: Config) -> list[str]:
-    """The API, where it listens for other machines than this one."""
+def _api(config: Config, subnet: IPv4Network | None) -> list[str]:
+    """The API, where it listens for other machines than this one, and guests' own door to it."""
+    if not config.api.guests:
+        return []
     listen = ip_address(config.api.listen)
     ports = ", ".join(str(port) for port in (config.api.port, config.api.https_port) if port)
-    if listen.is_loopback or (listen.version == 6 and not listen.is_unspecified):
-        return []
-    where = "" if listen.is_unspecified else f"ip daddr {listen} "
-    return [f"{where}tcp dport {{ {ports} }} accept"]
+    places = ["" if listen.is_unspecified else f"ip daddr {listen} "]
+    if not is_open_to_others(config):
+        places.clear()
+    if subnet and (door := find_door(config, subnet)):
+        places.append(f"ip daddr {door} ")
+    return [f"{where}tcp dport {{ {ports} }} accept" for where in places]
 
 
 def _match(service: str) -> str:

@@ -46,7 +46,10 @@ CONTEXT = {
 }
 # Limits of what a policy compares: no browser sends a longer Referer, no key has more values.
 LONGEST_VALUE, MOST_VALUES = 4096, 64
-OF_CALLER = ("aws:principal", "aws:userid", "aws:viaawsservice", "aws:multifactorauth")
+OF_CALLER = (
+    "aws:federatedprovider", "aws:multifactorauth", "aws:principal", "aws:sourceidentity",
+    "aws:tokenissuetime", "aws:userid", "aws:viaawsservice",
+)  # fmt: skip
 EXISTING, REQUESTED = "s3:existingobjecttag/", "s3:requestobjecttag/"
 CREATING = ("PutObject", "CopyObject", "CompleteMultipartUpload")
 
@@ -102,12 +105,11 @@ class ConditionValues:
 
     def _of_caller(self, key: str) -> Sequence[str] | None:
         """Return what every service knows of a caller: who it is, its tags, its second factor."""
-        caller = self._request.caller
-        session = caller.session if caller is not None else None
+        caller, policies = self._request.caller, self._request.find_policies()
         values = request_values.RequestValues(
             principal=caller.principal if caller is not None else None,
-            principal_tags=self._request.find_policies().tags,
-            mfa=session.mfa if session is not None else None,
+            principal_tags=policies.tags,
+            more=policies.facts,
         )
         return values(key)
 

@@ -11,34 +11,29 @@ from eucabox.cloud import Cloud
 from eucabox.config import Config
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import credentials_command, endpoint
-from eucabox.network.port_holder import holder_of
-from eucabox.server import malloc, systemd
+from eucabox.server import malloc, provider_documents, systemd
+from eucabox.server.guest_listeners import GuestListeners
 from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 
 log = logging.getLogger("eucabox.server")
 
-METADATA_THREADS, METADATA_MOST = 32, 8  # in all, and of one guest
-METADATA_HEAD = 8 * 1024  # bytes: a guest sends a path and a token
 STOP_SECONDS = 3.0
-TEND_SECONDS = 5
 
 
 class Server:
-    """The listeners of a cloud: HTTP, HTTPS, and metadata, which has its own threads."""
+    """The listeners of a cloud: HTTP, HTTPS, and those of its guests, with threads of their own."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._listeners: list[Listener] = []
         self._tls: Tls | None = None
         self._closing = threading.Event()
-        self._metadata: Listener | None = None
-        self._problem_logged = (
-            False  # why there is no metadata was logged, and is tried every few seconds
-        )
+        self._guests = GuestListeners(cloud)
 
     def open(self) -> None:
         """Listen for clients. Raises ListenFailed, with nothing left open."""
         settings = self._cloud.config.api
+        self._cloud.accounts.provider_keys.fetch = self._fetch
         app = api.create_app(self._cloud)
         host, threads = settings.listen, settings.threads
         self._add(Listener((host, settings.port), app, threads, ("api", "port")))
@@ -48,62 +43,25 @@ class Server:
             self._add(Listener((host, settings.https_port), app, threads, place, self._tls))
         threading.Thread(target=self._expire, name="deadlines", daemon=True).start()
 
-    def open_metadata(self) -> None:
-        """Listen for guests, once the network is up. The API serves without it: what stands in
-        the way is logged, noted for the operator, and tried again every TEND_SECONDS."""
-        if not self._cloud.config.metadata.enabled:
-            return
-        self._listen_for_guests()
-        threading.Thread(target=self._watch_metadata, name="metadata", daemon=True).start()
+    def _fetch(self, url: str) -> bytes:
+        return provider_documents.fetch(url, self._cloud.config.iam.private_hosts)
 
-    def _watch_metadata(self) -> None:
-        while not self._closing.wait(TEND_SECONDS):
-            if self._metadata and self._metadata.is_cut_off():
-                self._listeners.remove(self._metadata)
-                self._metadata.shut()
-                self._metadata = None
-            if self._metadata is None:
-                self._listen_for_guests()
-
-    def _listen_for_guests(self) -> None:
-        settings = self._cloud.config.metadata
-        app = api.create_metadata_app(self._cloud)
-        address = (settings.address, settings.port)
-        device = self._cloud.network.metadata_device
-        place = ("metadata", "port")
-        listener = Listener(
-            address,
-            app,
-            METADATA_THREADS,
-            place,
-            freebind=True,
-            device=device,
-            max_per_source=METADATA_MOST,
-            head=METADATA_HEAD,
-        )
-        try:
-            listener.open(self._cloud.config.get_origin(*listener.place))
-        except Fault as fault:
-            port_owner = holder_of(settings.port)
-            problem = f"{fault.message} {port_owner} has the port." if port_owner else fault.message
-            self._cloud.note("metadata", problem)
-            if not self._problem_logged:
-                log.error("role=cluster metadata is not available: %s", problem)
-            self._problem_logged = True
-            return
-        self._metadata, self._problem_logged = listener, False
-        self._listeners.append(listener)
-        self._cloud.note("metadata", "")
+    def open_to_guests(self) -> None:
+        """Listen for guests, once the network is up. The API serves without it."""
+        self._guests.open()
 
     def reload(self) -> None:
-        """Load the certificate files again."""
+        """Load the certificate files again, and let guests in or out as the configuration says."""
         if self._tls:
             self._tls.load()
+        self._guests.reload()
 
     def close(self) -> None:
         """Finish the requests that run and close, within STOP_SECONDS."""
         self._closing.set()
-        threads = [threading.Thread(target=each.shut, daemon=True) for each in self._listeners]
+        self._guests.close()
+        every = self._list_open()
+        threads = [threading.Thread(target=each.shut, daemon=True) for each in every]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -120,8 +78,11 @@ class Server:
 
     def _expire(self) -> None:
         while not self._closing.wait(EXPIRE_SECONDS):
-            for listener in list(self._listeners):
+            for listener in self._list_open():
                 listener.expire()
+
+    def _list_open(self) -> list[Listener]:
+        return [*self._listeners, *self._guests.listeners]
 
 
 def serve(config: Config) -> int:
@@ -146,7 +107,7 @@ def serve(config: Config) -> int:
         server.open()
         threading.Thread(target=api.preload, name="warm", daemon=True).start()
         cloud.start()
-        server.open_metadata()
+        server.open_to_guests()
         _announce_ready(config)
         systemd.Watchdog(cloud).start()
         _wait(signals, cloud, server)

@@ -1,5 +1,6 @@
 """The protocol of 169.254.169.254: paths, tokens, listings; knows no instance."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from eucabox.errors import (
 )
 from eucabox.wire.request import Answer, ParsedRequest, Request
 
+CREDENTIALS_PATH = ("meta-data", "iam", "security-credentials")  # and the role's name
 TOKEN_PATH = ("latest", "api", "token")
 TOKEN = "x-aws-ec2-metadata-token"  # noqa: S105 (the name of a header)
 TTL = "x-aws-ec2-metadata-token-ttl-seconds"
@@ -51,16 +53,18 @@ def understand(
     """
     path = tuple(unquote(word) for word in request.path.split("/") if word)
     if request.method == "PUT" and path == TOKEN_PATH:
-        params = {"seconds": _read_token_seconds(request.headers)}
-        return MetadataRequest(name="CreateToken", params=params, path=path)
+        seconds = _read_token_seconds(request.headers)
+        return MetadataRequest(name="CreateToken", params={"seconds": seconds}, path=path)
     if request.method not in ("GET", "HEAD") or path == TOKEN_PATH:
         raise MetadataMethodNotAllowed(method=request.method, path=request.path)
     if path and not VERSION.fullmatch(path[0]):
         raise MetadataNotFound(path=request.path)
     token = request.headers.get(TOKEN)
-    return MetadataRequest(
-        name="GetMetadata", params={} if token is None else {"token": token}, path=path
-    )
+    params: dict[str, object] = {} if token is None else {"token": token}
+    if path[1:-1] == CREDENTIALS_PATH:
+        params["role_name"] = path[-1]
+        return MetadataRequest(name="GetInstanceCredentials", params=params, path=path)
+    return MetadataRequest(name="GetMetadata", params=params, path=path)
 
 
 def answer(understood: MetadataRequest, result: Mapping[str, object] | None) -> Answer:
@@ -70,6 +74,8 @@ def answer(understood: MetadataRequest, result: Mapping[str, object] | None) -> 
         response = _make_answer(200, str(values["token"]), TEXT, (TTL, str(values["seconds"])))
         hops = values.get("hops")
         return replace(response, hops=hops if isinstance(hops, int) else 0)
+    if understood.name == "GetInstanceCredentials":
+        return _make_answer(200, _to_json(values), TEXT)
     if not understood.path:
         return _make_answer(200, "\n".join(VERSIONS), TEXT)
     names = understood.path[1:]
@@ -102,6 +108,17 @@ def look_up(tree: Mapping[str, object], path: tuple[str, ...]) -> object:
 def write_listing(tree: Mapping[str, object], with_slashes: bool) -> str:
     """Return a tree's entries, a line each, directories with a slash if `marked`."""
     return "\n".join(key + _suffix(key, tree[key], with_slashes) for key in sorted(tree))
+
+
+def _to_json(values: Mapping[str, object]) -> str:
+    """Return members as EC2 writes them, with times in whole seconds."""
+    members = {
+        "".join(word.capitalize() for word in name.split("_")): (
+            value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value
+        )
+        for name, value in values.items()
+    }
+    return json.dumps(members, indent=2, separators=(",", " : "))
 
 
 def _suffix(key: str, value: object, with_slashes: bool) -> str:

@@ -5,7 +5,9 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from botocore import xform_name
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -16,6 +18,8 @@ from eucabox.wire.parsers import xml_name
 log = logging.getLogger("eucabox.wire")
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 MOST_PLANS = 64  # for one structure
+MOST_TEXTS = 64  # that are remembered of one enumeration
+POLICY = "policyDocumentType"  # IAM's name of the shape of documents, by which clients decode them
 
 Writer = Callable[[Any], str]  # of a value whose type its shape tells
 
@@ -71,6 +75,10 @@ def xml_writer(shape: Shape, item: str = "member") -> Writer:
         return _map_writer(shape, item)
     if shape.type_name == "timestamp":
         return TIMES[shape.serialization.get("timestampFormat", "iso8601")]
+    if shape.name == POLICY:
+        return _write_policy
+    if shape.metadata.get("enum"):  # few texts, in each of the thousand entries of a list
+        return lru_cache(maxsize=MOST_TEXTS)(_write_string)
     return SCALARS[shape.type_name]
 
 
@@ -173,6 +181,10 @@ def _map_writer(shape: MapShape, item: str, tag: str = "entry") -> Writer:
 def _write_string(value: object) -> str:
     written = value if isinstance(value, str) else str(value)
     return written if _plain(written) else text(written)
+
+
+def _write_policy(document: str) -> str:
+    return quote(document, safe="~")
 
 
 def _write_boolean(value: object) -> str:

@@ -21,6 +21,7 @@ STATUS: dict[str, int] = {
     "UnauthorizedOperation": 403,
     # IAM
     "DeleteConflict": 409,
+    "DuplicateCertificate": 409,
     "EntityAlreadyExists": 409,
     "EntityTemporarilyUnmodifiable": 409,
     "LimitExceeded": 409,
@@ -73,9 +74,14 @@ STATUS: dict[str, int] = {
 }
 
 
-def status_of(code: str) -> int:
-    """Return the HTTP status that goes with an error code: 400 unless listed.
+IN_S3 = {"ExpiredToken": 400}  # where S3 has another status than the other services
+
+
+def status_of(code: str, service: str = "") -> int:
+    """Return the HTTP status that goes with an error code of a service: 400 unless listed.
 
     What waiting can't mend is never a 5xx: clients send those again on their own.
     """
+    if service == "s3" and code in IN_S3:
+        return IN_S3[code]
     return STATUS.get(code, 400)

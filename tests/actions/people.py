@@ -19,6 +19,16 @@ from eucabox.store import keyring
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
 
 Statement = dict[str, Any]
+EC2_TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Service": "ec2.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        },
+    }
+)
 CONTEXT = {"region": "eucabox", "source_ip": "192.0.2.1", "secure": "false"}
 
 
@@ -56,7 +66,7 @@ class People:
         """Make a role and a session of it; `more` are members of Session."""
         role_id = f"AROA{role.upper()}"
         row = {"role_id": role_id, "account_id": root.account_id, "role_name": role}
-        self.state.insert("roles", {**row, "trust_policy": "{}", "created": ids.now()})
+        self.state.insert("roles", {**row, "trust_policy": EC2_TRUST, "created": ids.now()})
         self.allow(role_id, *statements)
         who = RoleSession(
             root.account_id, role, "job", root.account_name, root.canonical_id, role_id=role_id

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from eucabox import steady_clock
+from eucabox import ids, steady_clock
 from eucabox.actions import Call, perform
 from eucabox.config import CloudSection, Config, ImagesSection
 from eucabox.errors import (
@@ -36,6 +36,7 @@ class FakeNetwork:
     """A network in which nobody lies, but the addresses in `thieves`."""
 
     subnet = IPv4Network("172.30.64.0/24")
+    api_address: str | None = None
 
     def __init__(self) -> None:
         self.thieves: set[str] = set()
@@ -56,6 +57,8 @@ def cloud(folder: Path) -> Iterator[Any]:
     config = Config(cloud=CloudSection(data_dir=folder))
     state = State(folder / "eucabox.db")
     accounts = Accounts(config, state)
+    account = {"account_id": ACCOUNT, "account_name": "a", "canonical_id": "c" * 64}
+    state.insert("accounts", {**account, "created": ids.now()})
     yield SimpleNamespace(config=config, state=state, accounts=accounts, network=FakeNetwork())
     state.close()
 
@@ -64,7 +67,10 @@ def cloud(folder: Path) -> Iterator[Any]:
 def no_instances(cloud: Any) -> None:
     cloud.network.thieves.clear()
     with cloud.state.transaction() as database:
-        for table in ("instance_groups", "security_groups", "tags", "instances"):
+        for table in (
+            *("instance_groups", "security_groups", "tags", "instances", "sessions"),
+            *("instance_profiles", "roles"),
+        ):
             database.conn.execute(f"delete from {table}")
 
 
@@ -192,6 +198,18 @@ def test_the_last_holder_of_an_address_is_gone(cloud: Any) -> None:
         read(cloud)
     heir = add_instance(cloud.state, state="pending")
     assert read(cloud)["meta-data"]["instance-id"] == heir
+
+
+def test_services_name_the_api_where_guests_reach_it(cloud: Any) -> None:
+    add_instance(cloud.state)
+    assert read(cloud)["meta-data"]["services"] == {
+        "domain": "eucabox.internal",
+        "partition": "aws",
+    }
+    cloud.network.api_address = "172.30.64.1"
+    services = read(cloud)["meta-data"]["services"]
+    cloud.network.api_address = None
+    assert services["endpoint"] == "http://172.30.64.1:8773"
 
 
 # --- tokens ------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_a_list_of_what_is_not_there_is_empty(world: World, listed: EmptyList) -
         ("CreateFleet", "Fleets"),
         ("CreateLaunchTemplate", "Launch templates"),
         ("CreatePlacementGroup", "Placement groups"),
-        ("AssociateIamInstanceProfile", "Instance profiles"),
+        ("AssociateEnclaveCertificateIamRole", "Enclaves"),
         ("CreateCapacityReservation", "Capacity reservations"),
     ],
 )

@@ -34,7 +34,7 @@ def test_what_goes_between_two_pages_lets_nothing_be_missed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "marker"), [(0, ""), (1001, ""), (10, "no marker"), (10, "a" * 400), (10, "_w==")]
+    ("size", "marker"), [(0, ""), (1001, ""), (10, "no marker"), (10, "a" * 1100), (10, "_w==")]
 )
 def test_odd_sizes_and_markers_are_refused(size: int, marker: str) -> None:
     with pytest.raises(Fault) as caught:

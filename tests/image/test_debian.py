@@ -1,4 +1,5 @@
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,20 @@ def test_instances_share_no_secret(tree: Path) -> None:
     assert (tree / "etc/machine-id").read_text() == ""
     assert (tree / "boot/grub/i386-pc/ext2.mod").read_bytes() == b"module"
     assert f"LABEL={debian.LABEL} / ext4" in (tree / "etc/fstab").read_text()
+
+
+def test_the_guest_tells_where_the_api_is_as_the_manual_has_it_for_other_images(
+    tree: Path,
+) -> None:
+    debian._settle(tree)
+    (program,) = tree.glob("var/lib/cloud/scripts/per-boot/*")
+    assert program.stat().st_mode & 0o777 == 0o755
+    manual = Path(__file__).parents[2] / "docs/metadata.md"
+    snippet = manual.read_text("utf-8").partition("#cloud-config\n")[2].partition("```")[0]
+    head, _, content = snippet.partition("content: |\n")
+    assert f"path: /{program.relative_to(tree)}\n" in head
+    assert 'permissions: "0755"' in head
+    assert textwrap.dedent(content) == program.read_text("utf-8")
 
 
 def test_the_boot_loader_lies_around_the_partition_table(

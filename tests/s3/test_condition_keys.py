@@ -46,7 +46,6 @@ def test_keys_about_a_role_are_those_of_its_session() -> None:
     assert value_of("aws:userid", job) == ("AROA:s",)
     assert value_of("aws:principaltype", job) == ("AssumedRole",)
     assert value_of("aws:username", job) is None
-    assert value_of("aws:multifactorauthpresent", job) == ("false",)
     assert value_of("aws:multifactorauthpresent") is None
 
 

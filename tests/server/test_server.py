@@ -33,10 +33,12 @@ class Cloud:
     def __init__(self, given):
         self.config = given
         self.node = SimpleNamespace(turns=0, wake=self.turn)
+        self.network = SimpleNamespace(api_door=None)
         (given.cloud.data_dir / "run").mkdir(exist_ok=True)
     def turn(self): self.node.turns += not Path(sys.argv[1] + ".stuck").exists()
     def list_problems(self): return ["network: none"]
     def start(self): pass
+    def note(self, component, problem): pass
     def reload(self):
         self.config = config.load(self.config.file)
         Path(sys.argv[1] + ".reloaded").touch()
@@ -220,7 +222,7 @@ def _cloud(tmp_path: Path, first_start: Path) -> Iterator[Any]:
     )
     state = State(tmp_path / "eucabox.db")
     accounts = Accounts(config, state)
-    network = SimpleNamespace(metadata_device=None)
+    network = SimpleNamespace(metadata_device=None, api_door=None, bridge="lo")
     members: dict[str, str] = {}
     rooms = {"accounts": accounts, "network": network}
     yield SimpleNamespace(config=config, **rooms, said=members, note=members.__setitem__)
@@ -230,7 +232,7 @@ def _cloud(tmp_path: Path, first_start: Path) -> Iterator[Any]:
 def test_the_three_listeners_open_and_close(cloud: Any) -> None:
     server = Server(cloud)
     server.open()
-    server.open_metadata()
+    server.open_to_guests()
     ports = cloud.config.api.port, cloud.config.api.https_port, cloud.config.metadata.port
     try:
         plain = http.client.HTTPConnection("127.0.0.1", ports[0], timeout=5)
@@ -268,13 +270,13 @@ def test_an_https_port_in_use_leaves_nothing_open(cloud: Any) -> None:
 def test_without_metadata_the_api_still_serves_and_metadata_comes_later(
     cloud: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eucabox.server.TEND_SECONDS", 0.05)
+    monkeypatch.setattr("eucabox.server.guest_listeners.TEND_SECONDS", 0.05)
     port = cloud.config.metadata.port
     server = Server(cloud)
     server.open()
     try:
         with socket.create_server(("127.0.0.1", port)):
-            server.open_metadata()
+            server.open_to_guests()
             assert "[metadata] port" in cloud.said["metadata"]
             assert f"process {os.getpid()}) has the port" in cloud.said["metadata"]
         until = time.monotonic() + 5

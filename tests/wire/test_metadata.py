@@ -1,4 +1,6 @@
 import io
+import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -6,6 +8,7 @@ import pytest
 
 from eucabox import api
 from eucabox.config import Config
+from eucabox.ec2 import instance_profiles
 from eucabox.errors import (
     Fault,
     MetadataBadRequest,
@@ -19,7 +22,7 @@ from eucabox.state import State
 from eucabox.wire import metadata
 from eucabox.wire.metadata import TTL
 from eucabox.wire.request import Answer, Request
-from tests.rows import add_instance
+from tests.rows import add_instance, add_profile
 
 TREE = {
     "dynamic": {"instance-identity": {"document": "{}", "signature": "MA=="}},
@@ -145,14 +148,19 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
     config: Config, state: State, accounts: Accounts
 ) -> None:
     """The whole road, walked as cloud-init does it, with a session token."""
+    account_id = accounts.create_user("ann").account_id
     instance_id = add_instance(
         state,
+        account_id=account_id,
         key_name="mine",
         public_key="ssh-rsa AAAA mine",
         user_data=b"#!/bin/sh\n",
         metadata_options='{"http_tokens": "required", "instance_metadata_tags": "enabled"}',
     )
-    network = SimpleNamespace(owns_address=lambda ip, mac: True)
+    add_profile(state, account_id, "web", role="app")
+    profile = instance_profiles.get_profile(state, account_id, {"name": "web"})
+    instance_profiles.associate(state, instance_id, profile)
+    network = SimpleNamespace(owns_address=lambda ip, mac: True, api_address="172.30.64.1")
     cloud = SimpleNamespace(config=config, state=state, accounts=accounts, network=network)
     app = api.create_metadata_app(cast(Any, cloud))
 
@@ -185,10 +193,63 @@ def test_every_leaf_of_a_real_instance_answers_through_the_door(
     assert "/latest/meta-data/public-keys/0/openssh-key" in paths
     assert "/latest/meta-data/network/interfaces/macs/d0:0d:ac:1e:40:04/device-number" in paths
     assert "/latest/dynamic/instance-identity/document" in paths
+    assert "/latest/meta-data/services/endpoint" in paths
+    assert "/latest/meta-data/iam/info" in paths
+    role = "/latest/meta-data/iam/security-credentials/app"
+    assert role in paths
+    members = json.loads(ask(role, X_AWS_EC2_METADATA_TOKEN=token))
+    assert members["Code"] == "Success"
+    assert accounts.credential(members["AccessKeyId"])
     found = ask("/latest/meta-data/instance-id", X_AWS_EC2_METADATA_TOKEN=token)
     assert found == instance_id
     assert ask("/latest/user-data", X_AWS_EC2_METADATA_TOKEN=token) == "#!/bin/sh\n"
     assert hops == [1], "the token's answer is the only one that is kept near"
+
+
+# --- credentials of a role -----------------------------------------------------------------------
+
+
+def test_credentials_have_ec2s_form() -> None:
+    understood = metadata.understand(
+        request("/latest/meta-data/iam/security-credentials/app%2Cx/", **{metadata.TOKEN: "AAA="})
+    )
+    assert understood.name == "GetInstanceCredentials"
+    assert understood.params == {"role_name": "app,x", "token": "AAA="}
+    result = {
+        "code": "Success",
+        "last_updated": datetime(2026, 11, 23, 1, 2, 3, 456, UTC),
+        "type": "AWS-HMAC",
+        "access_key_id": "ASIAEXAMPLE",
+        "secret_access_key": "a/b+c",
+        "token": "t",
+        "expiration": datetime(2026, 11, 23, 2, 2, 3, 456, UTC),
+    }
+    answer = metadata.answer(understood, result)
+    assert answer.status == 200
+    assert ("Content-Type", "text/plain") in answer.headers
+    assert answer.body == (
+        b'{\n  "Code" : "Success",\n  "LastUpdated" : "2026-11-23T01:02:03Z",\n'
+        b'  "Type" : "AWS-HMAC",\n  "AccessKeyId" : "ASIAEXAMPLE",\n'
+        b'  "SecretAccessKey" : "a/b+c",\n  "Token" : "t",\n'
+        b'  "Expiration" : "2026-11-23T02:02:03Z"\n}'
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/latest/meta-data/iam/security-credentials/",
+        "/latest/meta-data/iam/security-credentials/a/b",
+        "/latest/meta-data/iam/info",
+        "/meta-data/iam/security-credentials/a",
+        "/latest/user-data",
+    ],
+)
+def test_other_paths_make_no_credentials(path: str) -> None:
+    try:
+        assert metadata.understand(request(path)).name == "GetMetadata"
+    except MetadataNotFound:
+        assert not path.startswith("/latest")
 
 
 # --- tokens ------------------------------------------------------------------------------------

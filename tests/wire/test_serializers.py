@@ -1,10 +1,13 @@
+import json
 import logging
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from botocore import handlers
 from botocore.parsers import create_parser
 
 from eucabox.wire import model, serializers
@@ -161,6 +164,17 @@ def test_a_key_without_a_member_is_left_out_and_logged_once(
     assert [each.args for each in caplog.records] == [
         ("DescribeImagesResult", "colour"),
     ]
+
+
+def test_a_policy_travels_encoded_and_clients_decode_it() -> None:
+    document = '{"Resource": "arn:aws:s3:::a+b/*~", "Sid": "\u00e9"}'
+    body = _document("iam", "GetRolePolicy", {"policy_document": document})
+    assert b"<PolicyDocument>%7B%22Resource%22%3A%20%22arn%3Aaws%3As3%3A%3A%3Aa%2Bb%2F%2A~" in body
+    shape = model.service("iam").get_known("GetRolePolicy").output
+    response = {"status_code": 200, "headers": {}, "body": body}
+    parsed = create_parser("query").parse(response, shape)
+    handlers.json_decode_policies(parsed, SimpleNamespace(output_shape=shape))
+    assert parsed["PolicyDocument"] == json.loads(document)
 
 
 def test_a_thousand_instances_are_written_quickly() -> None:

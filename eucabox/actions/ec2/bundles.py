@@ -167,8 +167,8 @@ def _check_prefix(prefix: str) -> None:
 def _find_uploader(call: Call, s3: S3Storage) -> Caller:
     """Return the user whose signed policy allows the upload."""
     credential = call.cloud.accounts.credential(s3["aws_access_key_id"])
-    if credential is None or not credential.active:
-        raise PolicyNotSigned()
+    if credential is None or not credential.active or credential.caller.session is not None:
+        raise PolicyNotSigned()  # a temporary key is nothing without its token, which can't be sent
     fields = {"acl": bundle_tasks.BUNDLED_ACL, "bucket": s3["bucket"], "key": s3["prefix"]}
     signature = s3["upload_policy_signature"]
     check(s3["upload_policy"], signature, credential.secret, fields)

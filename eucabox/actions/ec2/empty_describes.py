@@ -257,12 +257,6 @@ EMPTY = (
         ("filters",),
     ),
     EmptyList(
-        "DescribeIamInstanceProfileAssociations",
-        ("iam_instance_profile_associations",),
-        "instance profile association",
-        {"association_ids": "InvalidAssociationID.NotFound"},
-    ),
-    EmptyList(
         "DescribeInstanceCreditSpecifications",
         ("instance_credit_specifications",),
         dropped=("instance_ids", *FILTERED),

@@ -39,6 +39,8 @@ SHOWN = {
     "enclave-options.enabled": "enclave_options.enabled",
     "hibernation-options.configured": "hibernation_options.configured",
     "hypervisor": "hypervisor",
+    "iam-instance-profile.arn": "iam_instance_profile.arn",
+    "iam-instance-profile.id": "iam_instance_profile.id",
     "image-id": "image_id",
     "instance-id": "instance_id",
     "instance-state-code": "state.code",
@@ -88,6 +90,10 @@ SHOWN = {
     "virtualization-type": "virtualization_type",
     "vpc-id": "vpc_id",
 }
+
+
+def _last_part(arn: str | None) -> str | None:
+    return arn.rpartition("/")[2] if arn else None
 
 
 def _if_present(value: Callable[[ListedInstance], object]) -> Callable[[ListedInstance], object]:
@@ -163,6 +169,7 @@ FILTERS: Columns[ListedInstance] = {
     **{name: read_at(f"shows.{path}") for name, path in SHOWN.items()},
     "group-id": "groups.group_id",
     "group-name": "groups.group_name",
+    "iam-instance-profile.name": lambda row: _last_part(row["instance_profile_arn"]),
     "owner-id": "account_id",
     "requester-id": "account_id",
     "reservation-id": "reservation_id",
@@ -179,9 +186,9 @@ FILTERS: Columns[ListedInstance] = {
                 f"capacity-reservation-specification.capacity-reservation-target.{each}"
                 for each in ("capacity-reservation-id", "capacity-reservation-resource-group-arn")
             ),
-            *("host-id", "iam-instance-profile.arn", "iam-instance-profile.id", "ipv6-address"),
-            *("instance-lifecycle", "metadata-options.http-protocol-ipv4", "operator.principal"),
-            *("outpost-arn", "placement-group-name", "placement-partition-number"),
+            *("host-id", "instance-lifecycle", "ipv6-address"),
+            *("metadata-options.http-protocol-ipv4", "operator.principal", "outpost-arn"),
+            *("placement-group-name", "placement-partition-number"),
             *("spot-instance-request-id", "tpm-support"),
         )
     ),

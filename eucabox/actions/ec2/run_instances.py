@@ -9,9 +9,10 @@ from typing import Any, TypedDict
 from eucabox import ids, instance_states, steady_clock
 from eucabox.actions import Call, Result, action
 from eucabox.domains import capacity
-from eucabox.ec2 import default_vpc, instance_metadata, instances, tags
+from eucabox.ec2 import default_vpc, instance_metadata, instance_profiles, instances, tags
 from eucabox.ec2 import security_groups as groups
 from eucabox.ec2.image_access import check_fits, get_launchable
+from eucabox.ec2.instance_profiles import InstanceProfileSpecification, ProfileOfInstance
 from eucabox.ec2.tags import TagSpecification
 from eucabox.errors import (
     ArchitectureMismatch,
@@ -108,6 +109,7 @@ class LaunchRequest:
     disable_api_termination: bool = False
     disable_api_stop: bool = False
     ebs_optimized: bool = False
+    iam_instance_profile: InstanceProfileSpecification | None = None
 
 
 class AssignedAddress(TypedDict):
@@ -128,6 +130,7 @@ class LaunchSpec:
     columns: Mapping[str, object]
     tags: dict[str, str]
     interface_tags: dict[str, str]
+    instance_profile: ProfileOfInstance | None
 
 
 @action(ignored=["additional_info"])
@@ -207,6 +210,8 @@ def _add_instance(
         tags.write(state, call.account_id, own["instance_id"], spec.tags)
         interface_id = default_vpc.network_interface_id(own["instance_id"])
         tags.write(state, call.account_id, interface_id, spec.interface_tags)
+        if spec.instance_profile:
+            instance_profiles.associate(state, own["instance_id"], spec.instance_profile)
     return own["instance_id"]
 
 
@@ -269,7 +274,10 @@ def _existing_reservation(call: Call, request: LaunchRequest) -> str | None:
 
 
 def _digest(request: LaunchRequest) -> str:
-    text = json.dumps(vars(request), sort_keys=True, default=str)
+    members = dict(vars(request))
+    if not members["iam_instance_profile"]:  # or digests of earlier versions would be others
+        del members["iam_instance_profile"]
+    text = json.dumps(members, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -336,6 +344,9 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
         tags=instance_tags,
         interface_tags=tags.from_specifications(
             request.tag_specifications, "network-interface", {"instance"}
+        ),
+        instance_profile=instance_profiles.find_profile(
+            call.cloud.state, call.account_id, request.iam_instance_profile
         ),
     )
 

@@ -1,18 +1,30 @@
-"""Simulates policies: what given documents would decide, and which context keys they name."""
+"""Simulates policies: what given documents, or those of a user, group or role, would decide, and
+which context keys they name."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import InvalidInput, MalformedPolicyDocument, ValidationError
+from eucabox.errors import (
+    InvalidInput,
+    MalformedPolicyDocument,
+    MissingParameter,
+    ValidationError,
+)
+from eucabox.iam.effective_policies import read_role_boundary, read_user_boundary
+from eucabox.iam.entity_policies import EntityPolicy, find_owner_by_arn, list_entity_policies
+from eucabox.iam.policy import compile_identity_policy
 from eucabox.iam.policy.context_keys import list_context_keys
 from eucabox.iam.policy.decision import ApplicablePolicies, NamedPolicy
 from eucabox.iam.policy.identity_documents import parse_identity_policy, parse_resource_policy
 from eucabox.iam.policy.request import key_name
 from eucabox.iam.policy.simulation import EVERYTHING, SimulatedCaller, Simulation
 from eucabox.iam.policy.statements import Policy
+from eucabox.iam.policy_owners import PolicyOwner
+from eucabox.state import State
+from eucabox.validation import to_api_name
 
 DEFAULT_ITEMS, MOST_ITEMS = 100, 1000
 # Characters of documents, once for each resource and PIECE of what they are compared with, that
@@ -47,7 +59,7 @@ class ContextEntry(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class SimulateCustomPolicyMembers:
-    """The members of a simulation."""
+    """The members of a simulation of given policies."""
 
     policy_input_list: Sequence[str]
     action_names: Sequence[str]
@@ -62,11 +74,40 @@ class SimulateCustomPolicyMembers:
     marker: str = ""
 
 
+@dataclass(frozen=True)
+class SimulatePrincipalPolicyMembers(SimulateCustomPolicyMembers):
+    """The members of a simulation of an entity's policies, and of given ones."""
+
+    policy_input_list: Sequence[str] = ()
+    action_names: Sequence[str] = ()
+    policy_source_arn: str = ""
+
+
 @action("iam")
 def simulate_custom_policy(call: Call, members: SimulateCustomPolicyMembers) -> Result:
     """Tell what given policies decide for each action on each resource."""
+    return _simulate(call, members, ())
+
+
+@action("iam")
+def simulate_principal_policy(call: Call, members: SimulatePrincipalPolicyMembers) -> Result:
+    """Tell what the policies of a user, group or role decide for each action on each resource."""
+    _check_present(members)
+    state = call.cloud.state
+    owner = find_owner_by_arn(state, call.account_id, members.policy_source_arn)
+    boundary = _read_boundary(state, owner)
+    if boundary and not members.permissions_boundary_policy_input_list:
+        members = replace(members, permissions_boundary_policy_input_list=[boundary])
+    if not members.caller_arn and owner.kind == "user":
+        members = replace(members, caller_arn=owner.arn)
+    return _simulate(call, members, list_entity_policies(state, owner))
+
+
+def _simulate(
+    call: Call, members: SimulateCustomPolicyMembers, own: Sequence[EntityPolicy]
+) -> Result:
     _check_members(members)
-    simulation = _make_simulation(call, members)
+    simulation = _make_simulation(call, members, own)
     resources = list(dict.fromkeys(members.resource_arns)) or [EVERYTHING]
     names = list(dict.fromkeys(members.action_names))
     start = _read_marker(members.marker, len(names))
@@ -86,7 +127,27 @@ def get_context_keys_for_custom_policy(call: Call, *, policy_input_list: Sequenc
     return {"context_key_names": list_context_keys(policies)}
 
 
+@action("iam")
+def get_context_keys_for_principal_policy(
+    call: Call, *, policy_source_arn: str, policy_input_list: Sequence[str] = ()
+) -> Result:
+    """List the context keys that the policies of a user, group or role name, and given ones."""
+    _check_lengths("policyInputList", policy_input_list, "policy")
+    owner = find_owner_by_arn(call.cloud.state, call.account_id, policy_source_arn)
+    own = [
+        compile_identity_policy(each.text) for each in list_entity_policies(call.cloud.state, owner)
+    ]
+    policies = [each.policy for each in _parse_policies("PolicyInputList", policy_input_list)]
+    return {"context_key_names": list_context_keys([*own, *policies])}
+
+
 # --- the members --------------------------------------------------------------------------------
+
+
+def _check_present(members: SimulatePrincipalPolicyMembers) -> None:
+    for name in ("policy_source_arn", "action_names"):
+        if not getattr(members, name):
+            raise MissingParameter(parameter=to_api_name(name))
 
 
 def _check_members(members: SimulateCustomPolicyMembers) -> None:
@@ -165,18 +226,28 @@ def _count_at_once(simulation: Simulation, resources: Sequence[str]) -> int:
 # --- policies and caller ------------------------------------------------------------------------
 
 
-def _make_simulation(call: Call, members: SimulateCustomPolicyMembers) -> Simulation:
+def _read_boundary(state: State, owner: PolicyOwner) -> str:
+    read = {"user": read_user_boundary, "role": read_role_boundary}.get(owner.kind)
+    boundary = read(state, owner.owner_id) if read else None
+    return boundary.text if boundary else ""
+
+
+def _make_simulation(
+    call: Call, members: SimulateCustomPolicyMembers, own: Sequence[EntityPolicy]
+) -> Simulation:
     boundary_name = "PermissionsBoundaryPolicyInputList"
     boundary = members.permissions_boundary_policy_input_list
-    identity = _parse_policies("PolicyInputList", members.policy_input_list)
+    given = _parse_policies("PolicyInputList", members.policy_input_list)
+    owned = [NamedPolicy(compile_identity_policy(each.text), each.label) for each in own]
     resource = _parse_resource_policy(members)
     texts = {
+        **{each.label: each.text for each in own},
         **{f"PolicyInputList.{n}": text for n, text in enumerate(members.policy_input_list, 1)},
         **{f"{boundary_name}.{n}": text for n, text in enumerate(boundary, 1)},
         **({RESOURCE_POLICY: members.resource_policy} if members.resource_policy else {}),
     }
     policies = ApplicablePolicies(
-        identity=identity,
+        identity=(*owned, *given),
         resource=resource,
         boundary=_parse_policies(boundary_name, boundary) if boundary else None,
     )

@@ -12,6 +12,7 @@ from eucabox.iam.policy.request import AuthorizationRequest, PolicyPrincipal, Ro
 
 ARN = re.compile(r"arn:aws:iam::([^:/]+):(root|(user|role)/(?:[^:*?]*/)?([^:/*?]+))")
 SESSION = re.compile(r"arn:aws:sts::([^:/]+):assumed-role/([^:/*?]+)/([^:/*?]+)")
+UNIQUE_ID = re.compile(r"AIDA[A-Z0-9]+|AROA[A-Z0-9]+(:[^:/*?]+)?")
 PROVIDER = re.compile(r"arn:aws:iam::[^:/]+:oidc-provider/[^*?\s]+")
 ACCOUNT = re.compile(r"\d{12}")
 SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com")
@@ -62,6 +63,7 @@ class Principals:
     roles: frozenset[Named] = frozenset()
     sessions: frozenset[tuple[str, str, str]] = frozenset()
     providers: frozenset[str] = frozenset()
+    unique_ids: frozenset[str] = frozenset()  # of users, roles and their sessions
 
     def matches(self, request: AuthorizationRequest) -> bool:
         """True if the principal of the request is named."""
@@ -101,6 +103,8 @@ class Principals:
         )
 
     def _names_itself(self, caller: PolicyPrincipal) -> bool:
+        if self.unique_ids and caller.unique_id in self.unique_ids:
+            return True
         if isinstance(caller, RoleSession):
             name = (caller.role_name, caller.session_name)
             accounts = (caller.account_id, _account_name(caller.account_name))
@@ -111,6 +115,8 @@ class Principals:
         ) in self.users
 
     def _names_role(self, caller: RoleSession) -> bool:
+        if self.unique_ids and caller.role_id in self.unique_ids:
+            return True
         return (caller.account_id, caller.role_name) in self.roles or (
             _account_name(caller.account_name),
             caller.role_name,
@@ -182,6 +188,8 @@ def _read_aws(name: str, directory: PrincipalDirectory | None) -> tuple[str, Any
     if ACCOUNT.fullmatch(name):
         _check_account(name, "", name, directory)
         return "accounts", name
+    if directory is None and UNIQUE_ID.fullmatch(name):  # as stored; see trust_policies.py
+        return "unique_ids", name
     session = SESSION.fullmatch(name)
     if session:
         _check_role(session[1], session[2], name, directory)

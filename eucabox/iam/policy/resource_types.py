@@ -57,6 +57,7 @@ image instance key-pair network-interface security-group subnet volume: RunInsta
 image instance snapshot: CreateImage
 image snapshot: CopyImage RegisterImage
 instance:
+  AssociateIamInstanceProfile DisassociateIamInstanceProfile ReplaceIamInstanceProfileAssociation
   DescribeInstanceAttribute GetConsoleOutput GetConsoleScreenshot GetPasswordData
   ModifyInstanceMetadataOptions MonitorInstances RebootInstances ResetInstanceAttribute
   StartInstances StopInstances TerminateInstances UnmonitorInstances

@@ -63,7 +63,8 @@ def refuse(fault: Fault, request_id: str, service: str = "s3") -> Answer:
     text = "".join(serializers.element(*each) for each in document_elements(fault).items())
     text += serializers.element("RequestId", request_id) + serializers.element("HostId", "eucabox")
     body = f"{serializers.DECLARATION}<Error>{text}</Error>".encode()
-    return Answer(status=status_of(code), headers=[*headers, ("Content-Type", XML)], body=body)
+    status = status_of(code, "s3")
+    return Answer(status=status, headers=[*headers, ("Content-Type", XML)], body=body)
 
 
 def document_elements(fault: Fault) -> dict[str, str]:

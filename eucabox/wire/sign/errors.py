@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from eucabox import errors
 from eucabox.errors import Fault
-from eucabox.iam.caller import Credential
+from eucabox.iam import sessions
+from eucabox.iam.caller import Credential, Session
 from eucabox.wire.request import octets
 from eucabox.wire.sign import dates
 
@@ -24,6 +25,8 @@ class SignatureErrors:
     whose errors have no elements of their own."""
 
     unknown_key: type[Fault]
+    wrong_token: type[Fault]
+    ended: type[Fault]  # temporary credentials
     malformed: type[Fault]
     malformed_query: type[Fault]
     undated: type[Fault]
@@ -34,6 +37,8 @@ class SignatureErrors:
 
 QUERY = SignatureErrors(
     unknown_key=errors.AccessKeyRefused,
+    wrong_token=errors.TokenRefused,
+    ended=errors.SessionExpired,
     malformed=errors.IncompleteSignature,
     malformed_query=errors.IncompleteSignature,
     undated=errors.IncompleteSignature,
@@ -41,8 +46,16 @@ QUERY = SignatureErrors(
     expired=errors.RequestExpired,
     verbose=True,
 )
+IAM = replace(
+    QUERY,
+    unknown_key=errors.ClientTokenRefused,
+    wrong_token=errors.ClientTokenInvalid,
+    ended=errors.ClientTokenExpired,
+)
 REST = SignatureErrors(
     unknown_key=errors.InvalidAccessKeyId,
+    wrong_token=errors.InvalidToken,
+    ended=errors.ExpiredToken,
     malformed=errors.AuthorizationHeaderMalformed,
     malformed_query=errors.AuthorizationQueryParametersError,
     undated=errors.SignatureRefused,
@@ -60,16 +73,33 @@ class SignatureCheck:
     now: datetime
     errors: SignatureErrors
 
-    def find_credential(self, access_key_id: str, service: str = "") -> Credential:
-        """Find an active key, or raise the fault of an unknown or inactive one."""
+    def find_credential(self, access_key_id: str, token: str, service: str = "") -> Credential:
+        """Find an active key, or raise the fault of an unknown or inactive one, of a session token
+        ("" for none) that is not the key's, or of one whose time is over."""
+        faults = IAM if self.errors is QUERY and service in ("sts", "iam") else self.errors
         credential = self.lookup(access_key_id) if access_key_id.isascii() else None
-        if credential and credential.active:
-            return credential
-        error = self.errors.unknown_key
-        if error is errors.AccessKeyRefused and service in ("sts", "iam"):
-            error = errors.ClientTokenRefused
-        reason = "is inactive." if credential else "is not known to this cloud."
-        raise error(AWSAccessKeyId=mask(access_key_id), reason=reason)
+        key = mask(access_key_id)
+        if credential is None:
+            raise faults.unknown_key(AWSAccessKeyId=key, reason="is not known to this cloud.")
+        if not credential.active:
+            raise faults.unknown_key(AWSAccessKeyId=key, reason="is inactive.")
+        session = credential.caller.session
+        if session is None and token:
+            raise faults.wrong_token(reason=f"The access key {key} is permanent and has none.")
+        if session is not None:
+            self._check_session(session, token, key, faults)
+        return credential
+
+    def _check_session(
+        self, session: Session, token: str, key: str, faults: SignatureErrors
+    ) -> None:
+        if not token:
+            reason = "is temporary: send its session token too."
+            raise faults.unknown_key(AWSAccessKeyId=key, reason=reason)
+        if not sessions.has_token(session, token):
+            raise faults.wrong_token(reason=f"It is not that of the access key {key}.")
+        if sessions.is_over(session, self.now):
+            raise faults.ended(reason=f"It was valid until {session.expires}.")
 
     def check_window(self, time: datetime) -> None:
         """Refuse a request signed more than 15 minutes ago, or dated as far ahead."""
@@ -112,12 +142,6 @@ class SignatureCheck:
             SignatureProvided=mask(provided),
             **facts,
         )
-
-
-def refuse_token(token: str) -> None:
-    """Refuse a session token: this cloud's access keys are permanent and have none."""
-    if token:
-        raise errors.InvalidToken()
 
 
 def _detail(facts: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from eucabox.errors import AuthorizationQueryParametersError, FormFieldInvalid, 
 from eucabox.iam.caller import Caller
 from eucabox.s3 import post_policy
 from eucabox.wire.sign import dates
-from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
+from eucabox.wire.sign.errors import SignatureCheck, mask
 from eucabox.wire.sign.v4 import ALGORITHM, day_keys, parse_scope
 
 V2 = ("awsaccesskeyid", "signature")
@@ -23,7 +23,7 @@ def authenticate_form(fields: Mapping[str, str], check: SignatureCheck) -> Calle
     """Check the signature in a form's fields (names in lower case); None for a form without one.
 
     Raises FormFieldMissing, FormFieldInvalid, InvalidAccessKeyId, SignatureDoesNotMatch,
-    InvalidToken, AuthorizationQueryParametersError.
+    InvalidToken, ExpiredToken, AuthorizationQueryParametersError.
     """
     signing = [name for name in (*V2, *V4) if name in fields]
     if "policy" not in fields:
@@ -34,14 +34,13 @@ def authenticate_form(fields: Mapping[str, str], check: SignatureCheck) -> Calle
     for name in needed:
         if not fields.get(name):
             raise FormFieldMissing(ArgumentName=SPELLING.get(name, name))
-    refuse_token(fields.get("x-amz-security-token", ""))
     encoded = fields["policy"].encode("utf-8", "surrogateescape")
     return (_verify_v4 if needed is V4 else _verify_v2)(fields, encoded, check)
 
 
 def _verify_v2(fields: Mapping[str, str], policy: bytes, check: SignatureCheck) -> Caller:
     key_id, provided = fields["awsaccesskeyid"], fields["signature"]
-    credential = check.find_credential(key_id)
+    credential = check.find_credential(key_id, fields.get("x-amz-security-token", ""))
     if not post_policy.is_signed(policy, provided, credential.secret):
         raise check.mismatch(key_id, provided, policy)
     return credential.caller
@@ -56,7 +55,8 @@ def _verify_v4(fields: Mapping[str, str], policy: bytes, check: SignatureCheck) 
         reason = "it must be in the ISO8601 format yyyyMMdd'T'HHmmss'Z'"
         raise FormFieldInvalid(ArgumentName="X-Amz-Date", reason=reason)
     scope = parse_scope(fields["x-amz-credential"], date, AuthorizationQueryParametersError)
-    credential = check.find_credential(scope.access_key_id, scope.service)
+    token = fields.get("x-amz-security-token", "")
+    credential = check.find_credential(scope.access_key_id, token, scope.service)
     expected = hmac.digest(day_keys.key(scope, credential.secret), policy, "sha256").hex()
     provided = fields["x-amz-signature"]
     if not hmac.compare_digest(expected.encode(), provided.encode("utf-8", "replace")):

@@ -11,7 +11,7 @@ from eucabox.errors import ContentHashMismatch, FormTooLarge, MissingAuthenticat
 from eucabox.wire.request import Request, parse_query
 from eucabox.wire.sign import v2, v4
 from eucabox.wire.sign.canonical import encode_plus
-from eucabox.wire.sign.errors import QUERY, Lookup, SignatureCheck, mask, refuse_token
+from eucabox.wire.sign.errors import QUERY, Lookup, SignatureCheck, mask
 from eucabox.wire.sign.result import AuthenticatedRequest
 
 MOST_PARAMETERS = 20_000  # what is signed is read and sorted several ways
@@ -25,16 +25,16 @@ def authenticate_query(
     The body is always covered: version 4 by its digest, version 2 by its parameters. Raises
     MissingAuthenticationToken without a signature, AuthFailure or InvalidClientTokenId for a key
     that is unknown or inactive, SignatureDoesNotMatch, RequestExpired, IncompleteSignature,
-    InvalidToken, XAmzContentSHA256Mismatch.
+    XAmzContentSHA256Mismatch.
     """
     if request.query.count("&") + form.count(b"&") > MOST_PARAMETERS:
         raise FormTooLarge(limit=MOST_PARAMETERS, unit="parameters")
     check = SignatureCheck(lookup, now, QUERY)
     if request.headers.get("authorization"):
-        return _verify_v4(request, form, v4.parse_authorization(request, QUERY), check)
+        claim = v4.parse_authorization(request, QUERY)
+        return _verify_v4(request, form, claim, check)
     params = request.parameters
     if "X-Amz-Signature" in params or "X-Amz-Algorithm" in params:
-        refuse_token(params.get("X-Amz-Security-Token", ""))
         return _verify_v4(request, form, v4.parse_presigned(params, QUERY), check)
     if v2.carries_signature(request, form):
         return _verify_v2(request, form, check)

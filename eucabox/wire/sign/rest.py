@@ -24,7 +24,7 @@ from eucabox.wire.sign.body import (
     transport_body,
 )
 from eucabox.wire.sign.chunked import AwsChunked, ChunkSignatures
-from eucabox.wire.sign.errors import REST, Lookup, SignatureCheck, refuse_token
+from eucabox.wire.sign.errors import REST, Lookup, SignatureCheck
 from eucabox.wire.sign.result import AuthenticatedRequest
 from eucabox.wire.sign.v4 import ALGORITHM
 
@@ -47,9 +47,9 @@ def authenticate_rest(
     `bucket` is the bucket that the host names, "" for path style: the first signature covers it.
     The body must be read to its end, where its digest, chunk signatures, length and trailers are
     checked. Raises AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch, RequestTimeTooSkewed,
-    AuthorizationHeaderMalformed, AuthorizationQueryParametersError, InvalidToken, ...; `body`
-    raises IncompleteBody, XAmzContentSHA256Mismatch, InvalidRequest, MalformedTrailerError,
-    SignatureDoesNotMatch.
+    AuthorizationHeaderMalformed, AuthorizationQueryParametersError, InvalidToken, ExpiredToken;
+    `body` raises IncompleteBody, XAmzContentSHA256Mismatch, InvalidRequest,
+    MalformedTrailerError, SignatureDoesNotMatch.
     """
     size = len(request.path) + len(request.query)
     if size > _MOST_TARGET:
@@ -67,7 +67,6 @@ def authenticate_rest(
     if header is not None:
         return _verify_header(request, header, check, bucket)
     if presigned4:
-        refuse_token(params.get("X-Amz-Security-Token", ""))
         payload = params.get("X-Amz-Content-Sha256", UNSIGNED)
         return _verify_v4(request, v4.parse_presigned(params, REST), payload, check, bucket)
     if presigned1:

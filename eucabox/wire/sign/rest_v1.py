@@ -17,7 +17,7 @@ from eucabox.iam.caller import Credential
 from eucabox.wire.request import Request, octets
 from eucabox.wire.sign import dates as clock
 from eucabox.wire.sign.canonical import encode, encode_plus, split_prefix
-from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
+from eucabox.wire.sign.errors import SignatureCheck, mask
 
 # Every client signs these where they occur in the query string.
 _ALWAYS = (
@@ -79,7 +79,6 @@ def verify_query(
         )
     until = _parse_epoch(params["Expires"])
     check.check_expiry(until)
-    refuse_token(params.get("x-amz-security-token", ""))
     access_key_id, signature = params["AWSAccessKeyId"], params["Signature"]
     credential = _verify(request, check, access_key_id, signature, [params["Expires"]], bucket)
     return V1Proof(access_key_id, credential, signature, until)
@@ -93,8 +92,8 @@ def _verify(
     dates: list[str],
     bucket: str,
 ) -> Credential:
-    refuse_token(request.headers.get("x-amz-security-token", ""))
-    credential = check.find_credential(key_id)
+    headers = {**headers_from_query(request), **request.headers}
+    credential = check.find_credential(key_id, headers.get("x-amz-security-token", ""))
     provided = octets(signature.rstrip("="))
     first = b""
     for to_sign in _strings_to_sign(request, dates, bucket):

@@ -14,7 +14,7 @@ from eucabox.iam.caller import Credential
 from eucabox.wire.request import Request, octets, parse_pairs, parse_query
 from eucabox.wire.sign import dates
 from eucabox.wire.sign.canonical import encode, host_forms
-from eucabox.wire.sign.errors import SignatureCheck, mask, refuse_token
+from eucabox.wire.sign.errors import SignatureCheck, mask
 
 _METHODS = {"": "sha1", "HmacSHA1": "sha1", "HmacSHA256": "sha256"}
 _LONGEST = timedelta(seconds=dates.LONGEST)
@@ -42,8 +42,7 @@ def verify(request: Request, form: bytes, check: SignatureCheck) -> V2Proof:
     params = {**parse_query(form), **request.parameters}
     digest = _check_parameters(params)
     until = _check_time(params, check)
-    refuse_token(params.get("SecurityToken", ""))
-    credential = check.find_credential(params["AWSAccessKeyId"])
+    credential = check.find_credential(params["AWSAccessKeyId"], params.get("SecurityToken", ""))
     provided = octets(params["Signature"].rstrip("="))
     first = b""
     for plus, to_sign in _strings_to_sign(request, form):

@@ -28,7 +28,7 @@ from eucabox.wire.sign.canonical import (
     split_prefix,
     uri_forms,
 )
-from eucabox.wire.sign.errors import SignatureCheck, SignatureErrors, mask, refuse_token
+from eucabox.wire.sign.errors import SignatureCheck, SignatureErrors, mask
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
@@ -191,10 +191,13 @@ def verify(
     may be missing from what was signed, unless the bucket is `hosted`: then all of it is the key.
     """
     _check_time(claim, check)
-    refuse_token(request.headers.get("x-amz-security-token", ""))
-    credential = check.find_credential(claim.scope.access_key_id, claim.scope.service)
+    token = request.headers.get("x-amz-security-token", "")
+    if claim.lifetime is not None:
+        token = request.parameters.get("X-Amz-Security-Token") or token
+    scope = claim.scope
+    credential = check.find_credential(scope.access_key_id, token, scope.service)
     _check_headers(request, claim, check.errors, rest=rest)
-    key = day_keys.key(claim.scope, credential.secret)
+    key = day_keys.key(scope, credential.secret)
     provided = claim.signature.encode("utf-8", "surrogateescape")
     first: tuple[bytes, bytes] | None = None
     for form in islice(_forms(request, claim, rest=rest, hosted=hosted), _TRIES):

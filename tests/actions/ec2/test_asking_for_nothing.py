@@ -110,7 +110,6 @@ def test_a_launch_takes_what_asks_for_nothing(world: World, params: dict[str, An
 
 ASKS_SOMETHING: list[dict[str, Any]] = [
     {"enclave_options": {"enabled": True}},
-    {"iam_instance_profile": {"name": "admin"}},
     {"hibernation_options": {"configured": True}},
     {"private_dns_name_options": {"hostname_type": "resource-name"}},
     {"capacity_reservation_specification": {"capacity_reservation_preference": "only"}},

@@ -13,6 +13,7 @@ from eucabox.ec2 import default_vpc
 from eucabox.ec2.filters import get_dotted
 from tests.actions.ec2.test_bundles import storage
 from tests.actions.stand_ins import ADMIN, ALICE, World
+from tests.rows import add_profile
 
 # As in test_documented_filters: all that AWS documents, or euca2ools lets a user type.
 DOCUMENTED: dict[str, list[str]] = json.loads(
@@ -24,6 +25,10 @@ LISTS = {
     "DescribeAvailabilityZones": ("availability_zones", "zone_name"),
     "DescribeBundleTasks": ("bundle_tasks", "bundle_id"),
     "DescribeDhcpOptions": ("dhcp_options", "dhcp_options_id"),
+    "DescribeIamInstanceProfileAssociations": (
+        "iam_instance_profile_associations",
+        "association_id",
+    ),
     "DescribeImages": ("images", "image_id"),
     "DescribeInstanceStatus": ("instance_statuses", "instance_id"),
     "DescribeInstanceTypeOfferings": ("instance_type_offerings", "instance_type"),
@@ -208,9 +213,16 @@ def town(world: World) -> World:
     ]
     world.do("AuthorizeSecurityGroupIngress", group_id=group, ip_permissions=rules)
     world.do("CreateKeyPair", key_name="a", key_type="ed25519")
+    add_profile(world.state, ALICE.account_id, "web", path="/team/")
     launches: list[tuple[str, dict[str, Any]]] = [
         ("running", {"image_id": whole, "key_name": "a", "security_group_ids": [group]}),
-        ("running", {"network_interfaces": [{"associate_public_ip_address": False}]}),
+        (
+            "running",
+            {
+                "network_interfaces": [{"associate_public_ip_address": False}],
+                "iam_instance_profile": {"name": "web"},
+            },
+        ),
         ("stopped", {"image_id": root, "monitoring": {"enabled": True}, "client_token": "t"}),
         ("terminated", {"metadata_options": {"http_tokens": "required"}}),
     ]
@@ -255,7 +267,10 @@ def instances(found: dict[str, Any], world: World) -> Iterator[dict[str, Any]]:
         for each in reservation["instances"]:
             own = {inner["network_interface_id"] for inner in each["network_interfaces"]}
             shown = [inner for inner in every if inner["network_interface_id"] in own]
-            yield {**each, "reservation": reservation, "interfaces": shown}
+            profile = each["iam_instance_profile"]
+            named = profile and {**profile, "name": profile["arn"].rpartition("/")[2]}
+            more = {"interfaces": shown, "iam_instance_profile": named}
+            yield {**each, "reservation": reservation, **more}
 
 
 def path_of(verb: str, name: str) -> str:
@@ -343,6 +358,8 @@ def test_the_town_shows_what_the_filters_are_about(town: World) -> None:
         *("DescribeSubnets availabilityZoneId", "DescribeInstances network-interface.tag-key"),
         "DescribeInstanceStatus instance-status.reachability",
         "DescribeInstances enclave-options.enabled",
+        *(f"DescribeInstances iam-instance-profile.{each}" for each in ("arn", "id", "name")),
+        "DescribeIamInstanceProfileAssociations state",
         "DescribeSecurityGroups ip-permission.group-name",
     ):
         assert case not in silent

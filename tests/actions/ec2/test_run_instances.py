@@ -281,7 +281,7 @@ REFUSED: list[tuple[dict[str, Any], type[errors.Fault], str]] = [
     ({"placement": {"tenancy": "host"}}, errors.UnsupportedOperation, "Tenancy"),
     ({"placement": {"host_id": "h-1"}}, errors.UnsupportedParameter, "Placement.HostId"),
     ({"ebs_optimized": True}, errors.UnsupportedOperation, "EbsOptimized"),
-    ({"iam_instance_profile": {"name": "p"}}, errors.UnsupportedParameter, "IamInstanceProfile"),
+    ({"iam_instance_profile": {"name": "p"}}, errors.InvalidInstanceProfile, "Profile name"),
     ({"private_ip_address": "10.0.0.4"}, errors.UnsupportedParameter, "PrivateIpAddress"),
     ({"launch_template": {"version": "1"}}, errors.UnsupportedParameter, "LaunchTemplate"),
     ({"metadata_options": {"http_tokens": "yes"}}, errors.InvalidParameterValue, "required"),

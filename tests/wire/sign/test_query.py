@@ -93,7 +93,3 @@ def test_an_old_request() -> None:
     assert caught.value.code == "RequestExpired"
     assert "2013-05-24T00:00:00Z" in caught.value.message
     assert "2013-05-24T00:16:00Z" in caught.value.message
-
-
-def test_a_session_token() -> None:
-    assert refused(four(headers={"x-amz-security-token": "t"}), FORM).code == "InvalidToken"

@@ -136,10 +136,6 @@ def test_the_first_version_is_refused_by_name() -> None:
     assert "'1' is not supported; sign with version 2 or 4" in fault.message
 
 
-def test_a_session_token_is_refused() -> None:
-    assert refused(*two({"SecurityToken": "t"})).code == "InvalidToken"
-
-
 def test_a_signature_with_and_without_its_padding_is_one() -> None:
     request, form = two(method="POST")
     bare = form.replace(b"%3D&", b"&").removesuffix(b"%3D")

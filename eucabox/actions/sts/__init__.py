@@ -1,0 +1,1 @@
+"""STS: who a caller is, and temporary credentials; never a permanent key."""
