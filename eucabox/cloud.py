@@ -20,11 +20,16 @@ from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault
 from eucabox.iam import credentials_folder
 from eucabox.iam.accounts import Accounts
+from eucabox.iam.sign_up import FirstRun, Recovery, SignUps
+from eucabox.iam.sign_up.attempts import Attempts
 from eucabox.images import Images
+from eucabox.mail import MailQueue, MailSender
+from eucabox.mail import settings as mail_settings
 from eucabox.node import Node
 from eucabox.process_lock import ProcessLock
 from eucabox.s3.access_log import AccessLog
 from eucabox.s3.lifecycle import Lifecycle
+from eucabox.seal import Seal
 from eucabox.state import State
 from eucabox.store import keyring
 from eucabox.store.paths import RESERVED
@@ -40,6 +45,7 @@ class Cloud:
     """
 
     def __init__(self, config: Config) -> None:
+        mail_settings.check(config)
         self.config = config
         self.started = datetime.now(UTC)
         self._problems: dict[str, str] = {}
@@ -70,6 +76,7 @@ class Cloud:
         )
         self.store.quota.limits = config.limits
         self.lifecycle = Lifecycle(config, self.store)
+        self._open_sign_up(data)
         self.images = Images(config, self.state, self.store, self.accounts)
         self.network = network.load(config)
         self.node = Node(config, self.state, self.images, self.network)
@@ -77,6 +84,19 @@ class Cloud:
         self.capacity = self.node.capacity
         self.bundles = BundleTasks(
             config, self.state, self.store, self.accounts, self.images, self.node
+        )
+
+    def _open_sign_up(self, data: Path) -> None:
+        attempts, queue = Attempts(), MailQueue(self.state, Seal(data / "key"))
+        self.mail = queue
+        self.sign_ups = SignUps(lambda: self.config, self.state, self.accounts, queue, attempts)
+        self.recovery = Recovery(lambda: self.config, self.state, queue, attempts)
+        self.first_run = FirstRun(lambda: self.config, self.state, self.accounts, attempts)
+        self._mail_sender = MailSender(
+            lambda: self.config,
+            queue,
+            lambda problem: self.note("mail", problem),
+            self.sign_ups.drop_expired,
         )
 
     def start(self) -> None:
@@ -95,6 +115,13 @@ class Cloud:
         self.node.start()
         self.bundles.start()
         self.lifecycle.start()
+        self._mail_sender.start()
+        if self.first_run.ensure_code():
+            log.info(
+                "the administrator has no password: a code that sets one is in the file"
+                " %s; so does `eucabox user password`",
+                self.first_run.file,
+            )
         threading.Thread(target=self._write_status, name="status", daemon=True).start()
 
     def note(self, component: str, problem: str) -> None:
@@ -137,6 +164,7 @@ class Cloud:
         Returns the keys that changed but need a restart. Raises ConfigError, changing nothing.
         """
         read = configuration.load(self.config.file)
+        mail_settings.check(read)
         network.load(read)  # which raises where keys do not fit together
         new, waiting = _merge(self.config, read)
         self.config = new
@@ -159,6 +187,7 @@ class Cloud:
         """Stop the loops and close the files; running instances stay as they are."""
         self._status.unlink(missing_ok=True)
         self.accounts.key_use.close()
+        self._mail_sender.close()
         self.lifecycle.close()
         self.bundles.close()
         self.node.stop()

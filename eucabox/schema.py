@@ -222,10 +222,32 @@ create table session_tokens (
   access_key_id text primary key references sessions on delete cascade, token blob not null)
 """
 
+# Letters that leave, people who ask for an account, and the codes that their letters carry. A
+# letter's text is sealed while it waits and gone afterwards; of a code only the hash is kept.
+SIGN_UPS = """
+create table mails (mail_id text primary key, recipient text not null, subject text not null,
+  body blob, state text not null, tries integer not null default 0, created text not null,
+  created_clock text not null, tried_clock text not null default '',
+  finished text not null default '', problem text not null default '');
+create index mails_by_state on mails (state, created);
+create table sign_ups (sign_up_id text primary key, user_name text not null, email text not null,
+  password text not null, information text not null default '{}', state text not null,
+  created text not null, expires text not null);
+create unique index one_sign_up_a_name on sign_ups (lower(user_name));
+create unique index one_sign_up_an_email on sign_ups (email);
+create table codes (code_hash text primary key, purpose text not null,
+  user_id text references users on delete cascade,
+  sign_up_id text references sign_ups on delete cascade,
+  created text not null, expires text not null);
+create index codes_by_user on codes (user_id);
+create index codes_by_sign_up on codes (sign_up_id);
+create index codes_by_end on codes (expires)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
-    INSTANCE_PROFILES,
+    INSTANCE_PROFILES, SIGN_UPS,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -402,6 +424,22 @@ class ReservationRow(TypedDict):
     created_clock: str
 
 
+class MailRow(TypedDict):
+    """A letter that leaves; `body` is sealed, and None once the letter is finished."""
+
+    mail_id: str
+    recipient: str
+    subject: str
+    body: bytes | None
+    state: str
+    tries: int
+    created: str
+    created_clock: str
+    tried_clock: str
+    finished: str
+    problem: str
+
+
 ROW_TYPES = {
     "accounts": AccountRow,
     "key_pairs": KeyPairRow,
@@ -412,4 +450,5 @@ ROW_TYPES = {
     "bundle_tasks": BundleTaskRow,
     "instance_profile_associations": InstanceProfileAssociationRow,
     "reservations": ReservationRow,
+    "mails": MailRow,
 }

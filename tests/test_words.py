@@ -12,7 +12,7 @@ import eucabox
 
 ROOT = Path(eucabox.__file__).parent
 IN_THE_ROOT = {
-    "__init__", "__main__", "api", "ascii_text", "atomic_files", "bucket", "cloud", "config",
+    "__init__", "__main__", "api", "ascii_text", "atomic_files", "bucket", "cloud",
     "gil_turns", "ids", "images", "instance_states", "instance_types", "logs", "node",
     "process_lock", "run", "schema", "seal", "state", "steady_clock", "validation",
 }  # fmt: skip

@@ -1,8 +1,9 @@
-"""The operator's actions on the bucket store: usage of buckets, and rescans."""
+"""The operator's actions: usage of buckets, rescans, and who asks for an account."""
 
 from collections.abc import Sequence
 
 from eucabox.actions import Call, Result, action
+from eucabox.iam.sign_up.sign_ups import to_api
 
 
 @action(service="bootstrap", admin=True)
@@ -30,3 +31,23 @@ def rescan_buckets(call: Call, *, buckets: Sequence[str] = ()) -> Result:
 def describe_rescans(call: Call) -> Result:
     """Return the progress of all rescans since the start."""
     return {"rescans": [vars(each) for each in call.cloud.store.rescans.all()]}
+
+
+@action(service="bootstrap", admin=True)
+def list_sign_ups(call: Call) -> Result:
+    """List the requests for accounts that wait for a decision or for their confirmation."""
+    return {"sign_ups": [to_api(row) for row in call.cloud.sign_ups.list_all()]}
+
+
+@action(service="bootstrap", admin=True)
+def approve_sign_up(call: Call, *, sign_up_id: str, skip_confirmation: bool = False) -> Result:
+    """Approve a request; `sign_up_id` may also be its user name. Answers its state from then on."""
+    state = call.cloud.sign_ups.approve(sign_up_id, skip_confirmation=skip_confirmation)
+    return {"state": state}
+
+
+@action(service="bootstrap", admin=True)
+def reject_sign_up(call: Call, *, sign_up_id: str, reason: str = "") -> Result:
+    """Drop a request; `sign_up_id` may also be its user name. The person gets the reason."""
+    call.cloud.sign_ups.reject(sign_up_id, reason)
+    return {}

@@ -34,6 +34,8 @@ class Commands(click.Group):
         "credentials": "users",
         "user": "users",
         "oidc": "oidc",
+        "account": "sign_up",
+        "mail": "mail",
         "image": "image",
         "bucket": "bucket",
         "demo": "demo",

@@ -13,6 +13,9 @@ from eucabox.cli import CommandContext
 from eucabox.cli.data_owner import act_as_owner
 from eucabox.config import Config
 from eucabox.errors import ConfigError
+from eucabox.mail import settings as mail_settings
+
+SECRET, HIDDEN = "password", "[not shown]"  # a key whose value is printed nowhere
 
 
 @click.group()
@@ -32,6 +35,7 @@ def check(settings: CommandContext, as_json: bool) -> None:
         with act_as_owner(settings.config):  # as the service, which can't read root's files
             config = configuration.load(settings.file)
         network.load(config)  # which keys of [network] fit together
+        mail_settings.check(config)
     except ConfigError as fault:
         if not as_json:
             raise
@@ -52,7 +56,7 @@ def list_files(config: Config) -> list[Path]:
 def to_json(config: Config) -> dict[str, Any]:
     """Return the files and the settings that are no defaults."""
     settings = [
-        {"section": section, "key": key, "value": _plain(value), "file": str(file)}
+        {"section": section, "key": key, "value": _plain(key, value), "file": str(file)}
         for section, key, value, file in config.list_settings()
     ]
     return {"files": [str(each) for each in list_files(config)], "settings": settings}
@@ -60,18 +64,21 @@ def to_json(config: Config) -> dict[str, Any]:
 
 def _describe(config: Config) -> list[str]:
     lines = [
-        f"[{section}] {key} = {_text(value)}  ({file})"
+        f"[{section}] {key} = {_text(key, value)}  ({file})"
         for section, key, value, file in config.list_settings()
     ]
     where = ", ".join(map(str, list_files(config))) or "there is no file: all defaults"
     return [f"The configuration is right ({where}).", *lines]
 
 
-def _text(value: Any) -> str:
+def _text(key: str, value: Any) -> str:
+    value = _plain(key, value)
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
-def _plain(value: Any) -> Any:
+def _plain(key: str, value: Any) -> Any:
+    if key == SECRET:
+        return HIDDEN
     return str(value) if isinstance(value, Path) else value
 
 

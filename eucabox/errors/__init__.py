@@ -8,6 +8,7 @@ from eucabox.errors.fault import Fault as Fault
 from eucabox.errors.forms import *
 from eucabox.errors.iam import *
 from eucabox.errors.s3 import *
+from eucabox.errors.sign_up import *
 from eucabox.errors.signatures import *
 from eucabox.errors.sts import *
 from eucabox.errors.vpc import *

@@ -15,6 +15,7 @@ from eucabox.config import Config
 from eucabox.errors import (
     EmailTaken,
     InvalidParameterValue,
+    NameHeld,
     NoActiveCredential,
     NoSuchUser,
     UserExists,
@@ -113,8 +114,9 @@ class Accounts:
     def create_user(self, name: str, email: str = "") -> Caller:
         """Create a user with an account of the same name, an access key and a certificate.
 
-        Raises UserExists, EmailTaken, or InvalidParameterValue for a name that is not 1 to 63
-        letters, digits or `-_.@+=,`, and for a bad e-mail address.
+        Raises UserExists, EmailTaken, NameHeld where a person asks for an account of that name, or
+        InvalidParameterValue for a name that is not 1 to 63 letters, digits or `-_.@+=,`, and for
+        a bad e-mail address.
         """
         plain = name.isascii() and all(each.isalnum() or each in "-_.@+=," for each in name)
         if not plain or not 1 <= len(name) <= 63 or name.startswith((".", "-")):
@@ -123,6 +125,8 @@ class Accounts:
         with self._state.transaction():
             if self._state.one("select 1 from accounts where account_name = ?", (name,)):
                 raise UserExists(name=name)
+            if self._state.one("select 1 from sign_ups where lower(user_name) = lower(?)", (name,)):
+                raise NameHeld(name=name)
             caller = self._create(name, name, admin=False)
             if email:
                 self.set_email(caller, email)

@@ -139,6 +139,30 @@ class SessionRow(TypedDict):
     expires: str
 
 
+class SignUpRow(TypedDict):
+    """Somebody who asks for an account; `password` is hashed, `information` is JSON."""
+
+    sign_up_id: str
+    user_name: str
+    email: str
+    password: str
+    information: str
+    state: str
+    created: str
+    expires: str
+
+
+class CodeRow(TypedDict):
+    """A code that was mailed, by its hash, of a user or of a sign-up."""
+
+    code_hash: str
+    purpose: str
+    user_id: str | None
+    sign_up_id: str | None
+    created: str
+    expires: str
+
+
 ROW_TYPES = {
     "users": UserRow,
     "access_keys": AccessKeyRow,
@@ -150,4 +174,6 @@ ROW_TYPES = {
     "policy_versions": PolicyVersionRow,
     "oidc_providers": OidcProviderRow,
     "sessions": SessionRow,
+    "sign_ups": SignUpRow,
+    "codes": CodeRow,
 }

@@ -20,7 +20,10 @@ from eucabox.errors import InsufficientFreeAddresses
 from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
+from eucabox.iam.sign_up import SignUps
+from eucabox.iam.sign_up.attempts import Attempts
 from eucabox.instance_states import InstanceState
+from eucabox.mail import MailQueue
 from eucabox.network import GuestAddress
 from eucabox.seal import Seal
 from eucabox.state import Row, State
@@ -224,6 +227,8 @@ class World:
             store=StandInStore(),
         )
         rooms: Any = (self.cloud.store, self.cloud.accounts, self.cloud.images, self.node)
+        queue, get_config = MailQueue(state, Seal(config.cloud.data_dir / "key")), lambda: config
+        self.cloud.sign_ups = SignUps(get_config, state, self.cloud.accounts, queue, Attempts())
         self.cloud.bundles = StandInBundles(config, state, *rooms)
 
     def call(self, caller: Caller | None = ALICE, version: str = "2016-11-15") -> Call:

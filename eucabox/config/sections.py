@@ -1,29 +1,30 @@
-"""eucabox.conf and its drop-ins, read once into frozen values; each key has default and check."""
+"""The sections of eucabox.conf: each key with its default and its check; reads no file."""
 
-import configparser
 import ipaddress
-import json
-import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eucabox.atomic_files import name_user, write_atomic
-from eucabox.errors import ConfigError, ConfigUnreadable
+from eucabox.errors import ConfigError
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+    pass
 
 DEFAULT_FILE = Path("/etc/eucabox/eucabox.conf")
-NAMES = "names.json"  # in the data directory: what a cloud was called at its first start
-# What clouds were called before such a file was kept: clients can't make this region of the zone.
-OLD_NAMES = {"region": "eucabox", "zone": "eucabox-1a"}
-TRUE, FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}([.](?!-)[A-Za-z0-9-]{1,63})*", re.ASCII)
 PORT = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+# An address as browsers check it, and as a header can have one: no name, no comma, no line's end.
+MAIL_ADDRESS = re.compile(
+    rf"(?=.{{3,254}}\Z)[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{HOST_NAME.pattern}", re.ASCII
+)
+BASE_URL = re.compile(
+    rf"https?://(?:{HOST_NAME.pattern}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?(?:/[\w.~-]+)*",
+    re.ASCII,
+)
+SIGN_UP_FIELDS = ("telephone", "project_leader", "affiliation", "description")
 HOST_SERVICE = re.compile(f"all|icmp|(?:tcp|udp)/{PORT}(?:-{PORT})?")
 Value = TypeVar("Value")
 Check = Callable[[Value], str]
@@ -93,6 +94,27 @@ def _key_names(value: str) -> str:
 def _host_services(value: str) -> str:
     wrong = [each for each in words(value) if not HOST_SERVICE.fullmatch(each)]
     return f"has {wrong[0]}, which is not like tcp/22, udp/5000-5010, icmp or all" if wrong else ""
+
+
+def _mail_address_or_none(value: str) -> str:
+    fits = not value or MAIL_ADDRESS.fullmatch(value)
+    return "" if fits else "must be one address such as cloud@example.com"
+
+
+def _host_or_none(value: str) -> str:
+    fits = not value or HOST_NAME.fullmatch(value) or _parses(ipaddress.ip_address, value)
+    return "" if fits else "must be a host's name or an IP address"
+
+
+def _base_url(value: str) -> str:
+    return (
+        "" if not value or BASE_URL.fullmatch(value) else "must be like https://cloud.example.com"
+    )
+
+
+def _sign_up_fields(value: str) -> str:
+    wrong = [each for each in words(value) if each not in SIGN_UP_FIELDS]
+    return f"has {wrong[0]}; there are {', '.join(SIGN_UP_FIELDS)}" if wrong else ""
 
 
 def words(value: str) -> tuple[str, ...]:
@@ -233,6 +255,43 @@ class IamSection:
 
 
 @dataclass(frozen=True)
+class MailSection:
+    """The server that takes eucabox's letters, and who sends them; without a server none leave."""
+
+    server: str = _key("", _host_or_none, reload=True)
+    port: int = _key(0, _between(0, 65535), reload=True)
+    tls: str = _key("starttls", _one_of("none", "starttls", "implicit"), reload=True)
+    ca_file: str = _key("", _absolute_or_none, reload=True)
+    login: str = _key("", reload=True)
+    password: str = _key("", reload=True)
+    password_file: str = _key("", _absolute_or_none, reload=True)
+    sender: str = _key("", _mail_address_or_none, reload=True)
+    administrator: str = _key("", _mail_address_or_none, reload=True)
+    base_url: str = _key("", _base_url, reload=True)
+    timeout: int = _key(30, _between(1, 600), reload=True)
+    retry_hours: int = _key(96, _between(1, 720), reload=True)
+
+    @property
+    def port_number(self) -> int:
+        """The server's port: the one that is set, or the usual one."""
+        return self.port or {"none": 25, "starttls": 587, "implicit": 465}[self.tls]
+
+
+@dataclass(frozen=True)
+class SignUpSection:
+    """Who may ask for an account, what they are asked, and how long codes and requests count."""
+
+    open: bool = _key(True, reload=True)
+    domains: str = _key("", _host_names, reload=True)
+    fields: str = _key(", ".join(SIGN_UP_FIELDS), _sign_up_fields, reload=True)
+    most_waiting: int = _key(100, _between(1, 1000), reload=True)
+    request_days: int = _key(30, _between(1, 365), reload=True)
+    confirm_hours: int = _key(72, _between(1, 720), reload=True)
+    recover_minutes: int = _key(30, _between(5, 1440), reload=True)
+    requests_per_hour: int = _key(20, _between(1, 10_000), reload=True)
+
+
+@dataclass(frozen=True)
 class Config:
     """All sections; the file that they came from (None: there is none); which of its drop-ins,
     or the file itself, each setting of `origins` is from, by section and key."""
@@ -246,6 +305,8 @@ class Config:
     buckets: BucketsSection = BucketsSection()
     limits: LimitsSection = LimitsSection()
     iam: IamSection = IamSection()
+    mail: MailSection = MailSection()
+    sign_up: SignUpSection = SignUpSection()
     file: Path | None = None
     origins: Mapping[tuple[str, str], Path] = field(default_factory=dict, compare=False)
 
@@ -265,7 +326,8 @@ class Config:
 
     def make_error(self, section: str, key: str, reason: str) -> ConfigError:
         """Return the error of a setting that does not fit, which names its file."""
-        return _error(self.get_origin(section, key), section, key, reason)
+        file = self.get_origin(section, key)
+        return ConfigError(file=file, section=section, key=key, reason=reason)
 
     def list_settings(self) -> list[tuple[str, str, Any, Path]]:
         """Return section, key, value and file of every setting that is no default."""
@@ -280,143 +342,9 @@ SECTIONS: dict[str, Any] = {
 }
 
 
-def load(path: Path | None = None) -> Config:
-    """Read an INI file and its drop-ins into a Config; None reads /etc/eucabox/eucabox.conf where
-    it exists. Drop-ins are the files *.conf of FILE.d, in order of name: the last one counts.
-
-    Raises ConfigError that names the file, the section and the key.
-    """
-    file = path or DEFAULT_FILE
-    there = path is not None or file.exists()
-    values: dict[str, dict[str, object]] = {}
-    origins: dict[tuple[str, str], Path] = {}
-    for each in ([file] if there else []) + _list_drop_ins(file):
-        for section, key, value in _read(each):
-            values.setdefault(section, {})[key] = value
-            origins[section, key] = each
-    read = {name: kind(**values.get(name, {})) for name, kind in SECTIONS.items()}
-    config = Config(**read, file=file if there else None, origins=origins)
-    return _name_cloud(config, values.get("cloud", {}))
-
-
-def _list_drop_ins(file: Path) -> list[Path]:
-    folder = file.with_name(f"{file.name}.d")
-    try:
-        names = sorted(each.name for each in folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as problem:
-        raise ConfigUnreadable(file=folder, reason=_explain(problem)) from None
-    return [folder / name for name in names if name.endswith(".conf") and name[0] != "."]
-
-
-def _explain(problem: OSError) -> str:
-    if not isinstance(problem, PermissionError):
-        return str(problem.strerror)
-    return f"{problem.strerror}. Let the user {name_user(os.geteuid())} read it, such as by chmod"
-
-
-def keep_names(config: Config) -> None:
-    """Note what a cloud is called that starts for the first time, for all later ones."""
-    names = {"region": config.cloud.region, "zone": config.cloud.zone}
-    write_atomic(config.cloud.data_dir / NAMES, json.dumps(names).encode(), 0o644)
-
-
-def _name_cloud(config: Config, given: Collection[str]) -> Config:
-    """Give region and zone, where the file does not, the names that the cloud has had since its
-    first start; a new one's fit: clients make the region of the zone by leaving its letter out.
-    """
-    cloud = config.cloud
-    names = _read_names(cloud.data_dir)
-    if not names and "region" in given:
-        names = {"zone": f"{cloud.region}a"}
-    elif not names and "zone" in given:
-        names = {"region": cloud.zone[:-1] if cloud.zone[-1].isalpha() else cloud.zone}
-    names |= {key: getattr(cloud, key) for key in given if key in OLD_NAMES}
-    region, zone = names.get("region", cloud.region), names.get("zone", cloud.zone)
-    return replace(config, cloud=replace(cloud, region=region, zone=zone))
-
-
-def _read_names(folder: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads((folder / NAMES).read_bytes()))
-    except (OSError, ValueError):
-        return OLD_NAMES.copy() if _is_there(folder / "eucabox.db") else {}
-
-
-def _is_there(file: Path) -> bool:
-    try:
-        return file.exists()
-    except OSError:  # a folder that this user can't look into
-        return False
-
-
-def reloadable(section: "DataclassInstance") -> list[str]:
-    """Return the names of a section's keys that a running eucabox takes over on SIGHUP."""
-    return [each.name for each in fields(section) if each.metadata["reload"]]
-
-
-def _parse(file: Path) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None, default_section="")
-    try:
-        parser.read_string(file.read_text("utf-8"), source=str(file))
-    except OSError as problem:
-        raise ConfigUnreadable(file=file, reason=_explain(problem)) from None
-    except UnicodeDecodeError:
-        raise ConfigUnreadable(file=file, reason="it is not UTF-8") from None
-    except configparser.MissingSectionHeaderError as problem:
-        reason = f"line {problem.lineno} comes before any [section]"
-        raise ConfigUnreadable(file=file, reason=reason) from None
-    except configparser.Error as problem:
-        raise ConfigUnreadable(file=file, reason=" ".join(str(problem).split())) from None
-    return parser
-
-
-def _read(file: Path) -> Iterator[tuple[str, str, object]]:
-    """Yield the section, the key and the value of each line of one file."""
-    parser = _parse(file)
-    for section in parser.sections():
-        if section not in SECTIONS:
-            reason = f"no such section; there are {', '.join(SECTIONS)}"
-            raise _error(file, section, "", reason)
-        keys = {each.name: each for each in fields(SECTIONS[section])}
-        for key, text in parser[section].items():
-            if key not in keys:
-                raise _error(file, section, key, f"no such key; there are {', '.join(keys)}")
-            yield section, key, _value(file, section, keys[key], text.strip())
-
-
-def _value(file: Path, section: str, key: Field[Any], text: str) -> object:
-    try:
-        value = _convert(type(key.default), text)
-    except ValueError as problem:
-        raise _error(file, section, key.name, f"{text!r} {problem}") from None
-    check = key.metadata["check"]
-    reason = check(value) if check else ""
-    if reason:
-        raise _error(file, section, key.name, f"{text!r} {reason}")
-    return value
-
-
-def _convert(kind: type, text: str) -> object:
-    if kind is bool:
-        if text.lower() not in TRUE + FALSE:
-            raise ValueError("must be yes or no")
-        return text.lower() in TRUE
-    if kind is int:
-        if not (text.isascii() and text.isdigit()):
-            raise ValueError("must be a whole number")
-        return int(text)
-    return kind(text)
-
-
 def _parses(parse: Callable[[str], object], value: str) -> bool:
     try:
         parse(value)
     except ValueError:
         return False
     return True
-
-
-def _error(file: Path, section: str, key: str, reason: str) -> ConfigError:
-    return ConfigError(file=file, section=section, key=key, reason=reason)

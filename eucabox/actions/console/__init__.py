@@ -1,0 +1,1 @@
+"""The verbs of the console alone: no wire protocol reaches them."""
