@@ -50,7 +50,7 @@ test-oldest: setup-test ## the units with the oldest libraries promised, Debian 
 	@$(VENV)/oldest/bin/python -m pytest -q -n 2 -m "not live and not slow" $(OLDEST:%=tests/%)
 
 test-fast: setup-test ## the unit tests, under a minute
-	@$(BIN)/pytest -n 3 --dist worksteal -m "not slow" --ignore tests/live -q -p no:cacheprovider
+	@setup/fast.sh $(BIN)/pytest
 
 # How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`,
 # `make test-policies POLICIES=50000`, how long each attack lasts: `make test-attacks SECONDS=60`

@@ -151,8 +151,8 @@ class ApiSection:
     https_port: int = _key(8443, _between(0, 65535))
     threads: int = _key(32, _between(4, 512))
     hosts: str = _key("", _host_names, reload=True)
-    sandbox_pages: bool = _key(True, reload=True)
     guests: bool = _key(True, reload=True)
+    sandbox_pages: bool = _key(True, reload=True)
 
     @cached_property
     def known_hosts(self) -> tuple[str, ...]:

@@ -65,3 +65,11 @@ class InvalidUserType(Fault):
 
 class WrongOldPassword(Fault):
     code, text = "AccessDenied", "The old password was incorrect."
+
+
+class DelegationDenied(Fault):
+    code = "AccessDenied"
+    text = (
+        "User: {arn} is not authorized to act for another account: DelegateAccount is for the"
+        " administrator of this cloud."
+    )

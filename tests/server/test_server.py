@@ -34,6 +34,7 @@ class Cloud:
         self.config = given
         self.node = SimpleNamespace(turns=0, wake=self.turn)
         self.network = SimpleNamespace(api_door=None)
+        self.accounts = SimpleNamespace(provider_keys=SimpleNamespace())
         (given.cloud.data_dir / "run").mkdir(exist_ok=True)
     def turn(self): self.node.turns += not Path(sys.argv[1] + ".stuck").exists()
     def list_problems(self): return ["network: none"]

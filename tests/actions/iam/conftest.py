@@ -1,5 +1,6 @@
 """A cloud with real accounts, whose roots call IAM's verbs."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ class People:
         self.world = World(config, state)
         self.cloud = self.world.cloud
         self.state = state
+        self.cloud.applied = 0
+        self.cloud.apply_limits = self.count_applied
         self.accounts = self.cloud.accounts = Accounts(config, state)
         for root in (CLOUD_ROOT, ROOT, OTHER_ROOT):
             row = {
@@ -36,6 +39,10 @@ class People:
                 "created": ids.now(),
             }
             state.insert("users", row)
+
+    def count_applied(self) -> None:
+        """Stand in for the cloud that hands an account's limits to the store."""
+        self.cloud.applied += 1
 
     def do(self, name: str, caller: Caller = ROOT, /, **params: Any) -> Any:
         """The answer of a verb."""
@@ -49,6 +56,15 @@ class People:
         return replace(
             ROOT, user_id=user["user_id"], user_name=name, path=user["path"], is_root=False
         )
+
+    def create_manager(self, name: str) -> Caller:
+        """Create a user of Alice's account who may do all of IAM."""
+        user = self.create_user(name)
+        allow = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": allow})
+        row = {"owner_id": user.user_id, "policy_name": "iam", "document": document}
+        self.state.insert("inline_policies", row)
+        return user
 
     def page_all(self, name: str, member: str, **params: Any) -> list[Any]:
         """Everything that a list has, asked for one by one."""
