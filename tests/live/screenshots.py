@@ -30,7 +30,8 @@ def take(visit: Visit, folder: Path, names: Sequence[str] = (), prefix: str = ""
             page.set_viewport_size({"width": width, "height": height})
             for dark in (False, True):
                 page.emulate_media(color_scheme="dark" if dark else "light")
-                name = f"{prefix}{word or 'home' if path else 'page'}-{size}-{'dark' if dark else 'light'}.png"
+                colours = "dark" if dark else "light"
+                name = f"{prefix}{(word or 'home') if path else 'page'}-{size}-{colours}.png"
                 page.screenshot(path=str(folder / name), full_page=True)
 
 
