@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from eucabox import logs
-from eucabox.actions import delegation, unsupported
+from eucabox.actions import delegation, permissions, unsupported
 from eucabox.config import LimitsSection
 from eucabox.errors import (
     DryRunOperation,
@@ -27,6 +27,7 @@ from eucabox.errors import (
     UnsupportedParameter,
 )
 from eucabox.iam import account_limits
+from eucabox.iam.authorization import CallerPolicies
 from eucabox.iam.caller import Caller
 from eucabox.s3 import access
 from eucabox.validation import (
@@ -95,6 +96,10 @@ class Call:
         """What the account of the user who signed may have at most."""
         state, limits = self.cloud.state, self.cloud.config.limits
         return account_limits.read_limits(state, limits, self.account_id)
+
+    def find_policies(self) -> CallerPolicies:
+        """Return the policies that apply to the caller."""
+        return self.cloud.accounts.authorization.find_policies(self.caller)
 
     def now(self) -> datetime:
         """The current time, aware, in UTC."""
@@ -194,6 +199,8 @@ def perform(service: str, name: str, call: Call, params: dict[str, object]) -> R
                 _delegate(call, params)
             _check_caller(definition, call)
             call.action, call.params = name, params
+            if call.caller is not None and call.caller.is_limited:
+                permissions.check(call, call.caller, service, name)
             if call.document is not None:
                 _check_chance(call)
                 params.update(call.document())
@@ -240,7 +247,9 @@ def _check_caller(definition: Action, call: Call) -> None:
 
 def _check_chance(call: Call) -> None:
     """Check that the bucket exists and the caller may be allowed, before the body is read."""
-    if call.action != "CreateBucket":
+    if call.action == "CreateBucket":
+        access.check_chance_of_new(call)
+    else:
         bucket = call.cloud.store.bucket(str(call.params["bucket"]))
         access.check_chance(call, bucket, str(call.params.get("expected_bucket_owner", "")))
 

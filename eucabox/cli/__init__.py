@@ -36,6 +36,8 @@ class Commands(click.Group):
         "key": "keys",
         "group": "groups",
         "cert": "certificates",
+        "role": "roles",
+        "policy": "policies",
         "oidc": "oidc",
         "account": "accounts",
         "mail": "mail",

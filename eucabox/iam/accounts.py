@@ -20,6 +20,7 @@ from eucabox.errors import (
     NoSuchUser,
     UserExists,
 )
+from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.iam.instance_sessions import InstanceSessions
@@ -94,11 +95,12 @@ class Accounts:
         self._local = threading.local()
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
+        self.authorization = Authorization(state, self._seal)
         self.sessions = Sessions(state, self._seal)
         self.provider_keys = ProviderKeys()
         self.instance_sessions = InstanceSessions(state, self._seal, self.sessions)
         self.authority = CertificateAuthority(
-            config.cloud.data_dir / "ca", self._seal, config.api.certified
+            config.cloud.data_dir / "ca", self._seal, config.certified
         )
 
     def ensure_administrator(self) -> Caller:
@@ -166,6 +168,8 @@ class Accounts:
         return users[0]
 
     def user_of(self, account_id: str, user_id: str = "") -> Caller:
+        """Return the user of an account that has the id, its root without one; raises
+        NoSuchUser."""
         """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
         sql = f"{_CALLER} where account_id = ? order by is_root desc"
         rows = self._state.select(CallerRow, sql, (account_id,))

@@ -48,6 +48,11 @@ class Caller:
     is_root: bool = False  # of its account: the one who may do all in it
     path: str = "/"
     session: Session | None = None
+    # False for a root by a key of its own, who may do all in its account and is asked for no policy
+    is_limited: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_limited", not self.is_root or self.session is not None)
 
     @property
     def principal(self) -> PolicyPrincipal:

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from eucabox.s3.request_context import DetachedRequest
 if TYPE_CHECKING:
     from eucabox.bucket import Bucket, Object, OpenObject, Store
     from eucabox.iam.accounts import Accounts
+    from eucabox.iam.authorization import CallerPolicies
     from eucabox.iam.caller import Caller
     from eucabox.store.temp_file import BodyStream
 
@@ -103,8 +105,9 @@ class ImageSource:
         """
         bucket_name, key = _split(location)
         bucket = self._get_own_bucket(bucket_name, location, caller)
+        self._check_known(caller, bucket, key, context)
         with self._open(bucket_name, key) as opened:
-            _check_read(caller, bucket, opened.object, context)
+            self._check_read(caller, bucket, opened.object, context)
             head = b"".join(opened.chunks(0, min(HEAD, opened.object.size)))
             size, e_tag = opened.object.size, opened.object.e_tag
         if head.lstrip(WHITE).startswith(b"<"):
@@ -131,13 +134,15 @@ class ImageSource:
         """Read and check a manifest, and that its parts are there and the caller's to get; raises
         InvalidManifest and UnauthorizedOperation."""
         bucket = self._get_own_bucket(bucket_name, f"{bucket_name}/{key}", caller)
-        parsed = self._read(bucket_name, key, lambda it: _check_read(caller, bucket, it, context))
+        parsed = self._read(
+            bucket_name, key, lambda it: self._check_read(caller, bucket, it, context)
+        )
         manifest.verify(parsed, self.accounts.certificates())
         manifest.open_key(parsed, self.accounts.cloud_private_key)
         formats.refuse_size(parsed.size, parsed.name[:60])
         parts = self._part_objects(parsed, bucket_name, key)
         for part in parts:
-            _check_read(caller, bucket, part, context)
+            self._check_read(caller, bucket, part, context)
         unbundle.check_sizes(parsed, [part.size for part in parts])
         return parsed
 
@@ -149,7 +154,7 @@ class ImageSource:
             bucket = self.store.bucket(bucket_name)
             for name in (key, *self._part_keys(bucket_name, key)):
                 with self._open(bucket_name, name) as opened:
-                    access.check_read(caller, bucket, opened.object, context=context)
+                    self._ask(caller, bucket, opened.object, context)
         except AccessDenied as denied:
             raise StorageNotPermitted(reason=denied.message) from None
         except Fault as fault:
@@ -214,7 +219,7 @@ class ImageSource:
             with self._open(bucket_name, name) as opened:
                 try:
                     bucket = self.store.bucket(bucket_name)
-                    access.check_read(caller, bucket, opened.object, context=context)
+                    self._ask(caller, bucket, opened.object, context)
                 except AccessDenied as denied:
                     raise StorageNotPermitted(reason=denied.message) from None
                 if name == key:
@@ -241,7 +246,8 @@ class ImageSource:
         written = {"bucket": bucket_name, "key": key}
         if acl and not access.acls_disabled(bucket):
             written["acl"] = acl
-        request = DetachedRequest(caller, "PutObject", written, context or {})
+        policies = partial(self._find_policies, caller)
+        request = DetachedRequest(caller, "PutObject", written, context or {}, policies)
         access.check(request, bucket, key)
         properties = object_request.object_properties(written, request, bucket, self.accounts)
         key_spec = encryption.bucket_default(self.store.bucket(bucket_name), self.store)
@@ -353,6 +359,37 @@ class ImageSource:
         with opened:
             yield opened
 
+    def _check_read(
+        self, caller: "Caller", bucket: "Bucket", obj: "Object", context: Context | None
+    ) -> None:
+        try:
+            self._ask(caller, bucket, obj, context)
+        except AccessDenied as denied:
+            reason = f"the object {obj.key} of the image is not yours to get. {denied.message}"
+            raise UnauthorizedOperation(reason=reason) from None
+
+    def _check_known(
+        self, caller: "Caller", bucket: "Bucket", key: str, context: Context | None
+    ) -> None:
+        """Raise UnauthorizedOperation to a caller who must not learn whether an object exists."""
+        members = {"bucket": bucket.name, "key": key}
+        policies = partial(self._find_policies, caller)
+        request = DetachedRequest(caller, "GetObject", members, context or {}, policies)
+        try:
+            access.check_known(request, bucket, key)
+        except AccessDenied as denied:
+            reason = f"the object {key} of the image is not yours to get. {denied.message}"
+            raise UnauthorizedOperation(reason=reason) from None
+
+    def _ask(
+        self, caller: "Caller", bucket: "Bucket", obj: "Object", context: Context | None
+    ) -> None:
+        policies = partial(self._find_policies, caller)
+        access.check_read(caller, bucket, obj, find_policies=policies, context=context)
+
+    def _find_policies(self, caller: "Caller") -> "CallerPolicies":
+        return self.accounts.authorization.find_policies(caller)
+
     def _get_own_bucket(self, bucket_name: str, location: str, caller: "Caller") -> "Bucket":
         try:
             bucket = self.store.bucket(bucket_name)
@@ -368,14 +405,6 @@ class ImageSource:
                 " bucket of your own."
             )
         return bucket
-
-
-def _check_read(caller: "Caller", bucket: "Bucket", obj: "Object", context: Context | None) -> None:
-    try:
-        access.check_read(caller, bucket, obj, context=context)
-    except AccessDenied as denied:
-        reason = f"the object {obj.key} of the image is not yours to get. {denied.message}"
-        raise UnauthorizedOperation(reason=reason) from None
 
 
 def _info_of_bundle(parsed: Manifest, bucket_name: str, key: str) -> ImageInfo:

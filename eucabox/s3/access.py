@@ -1,12 +1,27 @@
-"""Authorization by bucket policy and ACL: who may do what to a bucket or an object; opens
-neither."""
+"""Authorization: who may do what to a bucket or an object, by the policies of the caller, that of
+the bucket, and ACLs; opens neither.
+
+Within an account the caller's own policies or the bucket's policy must allow; across accounts both
+sides must, where an ACL may stand for the bucket's policy. A root needs no policy of its own.
+"""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TypeVar
 
-from eucabox.errors import AccessControlListNotSupported, AccessDenied, NoSuchKey
+from eucabox.errors import (
+    AccessControlListNotSupported,
+    AccessDenied,
+    Fault,
+    NoSuchKey,
+    PolicyRefused,
+)
 from eucabox.iam import policy
+from eucabox.iam.authorization import CallerPolicies
 from eucabox.iam.policy import public, s3_vocabulary
+from eucabox.iam.policy.decision import Decision, NamedPolicy, Outcome, decide
+from eucabox.iam.policy.refusals import describe_refusal
 from eucabox.s3 import acl as acls
 from eucabox.s3.acl import AccountDirectory
 from eucabox.s3.condition_keys import ConditionValues
@@ -32,6 +47,8 @@ OWNERSHIP = "object_ownership"
 WRITTEN_BY = "writer"  # in `extra`: the account that wrote an object of another owner
 ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
 OWNERSHIPS = (ENFORCED, PREFERRED, WRITER)
+CREATE = "s3:CreateBucket"
+EVERY = "*"  # in place of a bucket's name, where an action is about none
 
 
 def owns(request: RequestContext, bucket: Bucket) -> bool:
@@ -59,7 +76,8 @@ def check(
     check_expected(bucket, expected)
     owner = properties.owner if properties else ""
     if POLICY not in bucket.settings and owner in ("", bucket.owner) and owns(request, bucket):
-        return  # without a policy nothing is denied to the bucket's owner
+        if request.caller is not None and not request.caller.is_limited:
+            return  # without a policy nothing is denied to the bucket's owner
     access_check = AccessCheck(request, bucket, key, properties)
     versioned = versioned_action(action or policy_action(request.action), request.params)
     access_check.check(versioned, permission or PERMISSIONS_OF.get(versioned, ""))
@@ -80,17 +98,18 @@ def check_read(
     bucket: Bucket,
     obj: Object,
     *,
+    find_policies: Callable[[], CallerPolicies],
     version_id: str = "",
     context: Mapping[str, str] | None = None,
 ) -> None:
     """Raise AccessDenied unless GetObject would give an object to a caller. It is for operations
     that are not S3's and read from a bucket, such as RegisterImage.
 
-    `obj` is the current object, or with `version_id` that version; `context` tells how the request
-    came, see `RequestContext`.
+    `obj` is the current object, or with `version_id` that version; `find_policies` and `context`
+    are as in `RequestContext`.
     """
     params = {"bucket": bucket.name, "key": obj.key, "version_id": version_id}
-    request = DetachedRequest(caller, "GetObject", params, context or {})
+    request = DetachedRequest(caller, "GetObject", params, context or {}, find_policies)
     check(request, bucket, obj.key, obj.properties)
 
 
@@ -99,8 +118,36 @@ def check_chance(request: RequestContext, bucket: Bucket, expected: str = "") ->
     so that it need not be read. All that passes is checked again by `check`."""
     check_expected(bucket, expected)
     action = policy_action(request.action)
-    if not AccessCheck(request, bucket).may_have_a_chance(action, PERMISSIONS_OF.get(action, "")):
+    access_check = AccessCheck(request, bucket, str(request.params.get("key") or ""))
+    if not access_check.may_have_a_chance(action, PERMISSIONS_OF.get(action, "")):
+        access_check.refuse_by_policies(action)
         raise AccessDenied(reason=f"The bucket {bucket.name} does not let you do {action}.")
+
+
+def check_account(request: RequestContext, action: str, bucket_name: str = "") -> None:
+    """Raise AccessDenied unless the caller's own policies allow an action in its account: on a
+    bucket that does not exist yet, or without a name on all buckets."""
+    _check_account(request, action, bucket_name, chance=False)
+
+
+def check_chance_of_new(request: RequestContext) -> None:
+    """Raise AccessDenied if the caller may create no bucket whatever the document of the request
+    says, so that it need not be read."""
+    _check_account(request, CREATE, str(request.params["bucket"]), chance=True)
+
+
+def _check_account(request: RequestContext, action: str, bucket_name: str, chance: bool) -> None:
+    caller = request.caller
+    if caller is not None and caller.is_limited:
+        bucket = Bucket(bucket_name or EVERY, caller.account_id, datetime.now(UTC))
+        if not chance or not request.find_policies().may_permit(action):
+            AccessCheck(request, bucket).refuse_by_policies(action)
+
+
+def check_known(request: RequestContext, bucket: Bucket, key: str) -> None:
+    """Raise AccessDenied if the policies do not allow a limited caller the operation, so that it
+    does not learn what is missing."""
+    AccessCheck(request, bucket, key).refuse_by_policies(policy_action(request.action))
 
 
 def check_upload(request: RequestContext, upload: Upload, bucket: Bucket) -> None:
@@ -110,9 +157,9 @@ def check_upload(request: RequestContext, upload: Upload, bucket: Bucket) -> Non
     parts and completes it; an anonymous caller is no initiator.
     """
     access_check = AccessCheck(request, bucket, upload.key)
-    if not access_check.may_continue_upload(
-        policy_action(request.action), initiator(upload, bucket)
-    ):
+    action = policy_action(request.action)
+    if not access_check.may_continue_upload(action, initiator(upload, bucket)):
+        access_check.refuse_by_policies(action)
         raise AccessDenied(reason="The upload was begun by another account.")
 
 
@@ -122,14 +169,23 @@ def initiator(upload: Upload, bucket: Bucket) -> str:
 
 
 def open_or_hide(
-    request: RequestContext, open_object: Callable[[str, str], Opened], bucket: Bucket, key: str
+    request: RequestContext,
+    open_object: Callable[[str, str], Opened],
+    bucket: Bucket,
+    key: str,
+    action: str = "",
 ) -> Opened:
     """Open an object by `open_object`. If there is none, a caller who may not list the bucket gets
-    AccessDenied in place of NoSuchKey."""
+    AccessDenied in place of NoSuchKey; one who could not do the action either gets what an object
+    that is there would give. `action` is that of the operation unless it is named."""
     try:
         return open_object(bucket.name, key)
-    except NoSuchKey:
-        AccessCheck(request, bucket, missing_key=key).check("s3:ListBucket", "READ")
+    except Fault as fault:
+        if request.caller is not None and request.caller.is_limited:
+            action = versioned_action(action or policy_action(request.action), request.params)
+            AccessCheck(request, bucket, key).refuse_by_policies(action)
+        if isinstance(fault, NoSuchKey):
+            AccessCheck(request, bucket, missing_key=key).check("s3:ListBucket", "READ")
         raise
 
 
@@ -154,7 +210,19 @@ class AccessCheck:
         """Raise AccessDenied unless the action is allowed; `permission` is what an ACL must grant
         for it."""
         if not self.may(action, permission):
+            self.refuse_by_policies(action)
             raise AccessDenied(reason=self._reason(action, permission))
+
+    def refuse_by_policies(self, action: str) -> None:
+        """Raise PolicyRefused, which is an AccessDenied, with AWS's sentence if the policies do not
+        allow a limited caller the action."""
+        caller = self._request.caller
+        if caller is not None and caller.is_limited:
+            request = self._make_request(action)
+            decision = self._decide(request)
+            if not decision.allowed:
+                reason = describe_refusal(decision, request, quote_resource=True)
+                raise PolicyRefused(reason=reason)
 
     def _reason(self, action: str, permission: str) -> str:
         bucket = self._bucket.name
@@ -175,6 +243,46 @@ class AccessCheck:
 
     def may(self, action: str, permission: str) -> bool:
         """True if the action is allowed."""
+        if self._is_permitted(action):
+            return self._account_may(action, permission)
+        return self._is_given(action, permission)
+
+    def _is_permitted(self, action: str) -> bool:
+        """True if the caller's own policies allow the action, or it needs none."""
+        caller = self._request.caller
+        if caller is None or not caller.is_limited:
+            return True
+        return self._request.find_policies().permit(self._make_request(action))
+
+    def _is_given(self, action: str, permission: str) -> bool:
+        """True if a bucket of the caller's account allows the action though the caller's own
+        policies do not: its policy names the caller, or its ACL everyone."""
+        if not self._is_bucket_owner or self._is_owned_by_other(action):
+            return False
+        decision = self._decide(self._make_request(action))
+        if decision.allowed or decision.outcome is Outcome.EXPLICIT_DENY:
+            return decision.allowed
+        return decision.policies.session is None and self._is_granted(None, permission)
+
+    def _decide(self, request: policy.AuthorizationRequest) -> Decision:
+        """Decide by all policies; ACLs are no part of it."""
+        text = self._bucket.settings.get(POLICY)
+        applicable = self._request.find_policies().applicable
+        if text:
+            applicable = replace(applicable, resource=NamedPolicy(policy.compile_policy(text)))
+        return decide(request, applicable, self._bucket.owner)
+
+    def _is_owned_by_other(self, action: str) -> bool:
+        """True if not the bucket's owner but that of the object must grant the action."""
+        return (
+            self._properties is not None
+            and action in CONTENT
+            and self._properties.owner not in ("", self._bucket.owner)
+            and not acls_disabled(self._bucket)
+        )
+
+    def _account_may(self, action: str, permission: str) -> bool:
+        """True if the bucket and the object allow the caller the action."""
         caller, bucket = self._request.caller, self._bucket
         is_bucket_owner = self._is_bucket_owner
         is_operator = caller is not None and caller.admin and permission in acls.READS
@@ -182,14 +290,10 @@ class AccessCheck:
             return True  # the operator can read the disk anyway
         text = bucket.settings.get(POLICY)
         verdict = self._verdict(text, action) if text else ""
-        if verdict == "Deny" and not (is_bucket_owner and action in OWNER_KEEPS):
+        is_keeper = is_bucket_owner and caller is not None and caller.is_root
+        if verdict == "Deny" and not (is_keeper and action in OWNER_KEEPS):
             return False
-        owned_by_other = (
-            self._properties is not None
-            and action in CONTENT
-            and self._properties.owner not in ("", bucket.owner)
-            and not acls_disabled(bucket)
-        )
+        owned_by_other = self._is_owned_by_other(action)
         if is_bucket_owner and (is_operator or not owned_by_other):
             return True
         if not is_bucket_owner and text and self._public_policy_restricted(text):
@@ -201,15 +305,25 @@ class AccessCheck:
     def may_have_a_chance(self, action: str, permission: str) -> bool:
         """True unless the action is denied whatever else the request says. An object's own ACL and
         owner are not known here."""
-        caller = self._request.caller
+        caller, names = self._request.caller, (action, action_of_version(action))
+        if caller is not None and caller.is_limited:
+            policies = self._request.find_policies()
+            if not any(map(policies.may_permit, names)):
+                given = self._policy_may_allow(names) or self._is_granted(None, permission)
+                return self._is_bucket_owner and given
         if self._is_bucket_owner or (caller is not None and caller.admin) or action in OF_OBJECTS:
             return True
+        return self._policy_may_allow(names) or self._is_granted(caller, permission)
+
+    def _policy_may_allow(self, names: tuple[str, ...]) -> bool:
         text = self._bucket.settings.get(POLICY) or ""
-        for name in (action, action_of_version(action)) if text else ():
-            request = policy.AuthorizationRequest(name, "", caller, lambda _: None)
+        caller = self._request.caller
+        principal = caller.principal if caller is not None else None
+        for name in names if text else ():
+            request = policy.AuthorizationRequest(name, "", principal, lambda _: None)
             if policy.compile_policy(text).may_allow(request):
                 return True
-        return self._is_granted(caller, permission)
+        return False
 
     @property
     def _is_bucket_owner(self) -> bool:
@@ -225,6 +339,8 @@ class AccessCheck:
     def may_continue_upload(self, action: str, initiator_id: str) -> bool:
         """True if the caller may do an action to an upload that `initiator_id` began."""
         caller, text = self._request.caller, self._bucket.settings.get(POLICY)
+        if not self._is_permitted(action) and not self._is_given(action, ""):
+            return False
         verdict = self._verdict(text, action) if text else ""
         if verdict == "Deny":
             return False
@@ -233,15 +349,18 @@ class AccessCheck:
         return verdict == "Allow" and action != "s3:PutObject" and self.may(action, "")
 
     def _verdict(self, text: str, action: str) -> str:
+        return policy.compile_policy(text).evaluate(self._make_request(action))
+
+    def _make_request(self, action: str) -> policy.AuthorizationRequest:
         if len(self._key) > LONGEST_KEY:
             encode_key(self._key)  # refuses a key that no object can have
-        request = policy.AuthorizationRequest(
+        caller, name = self._request.caller, self._bucket.name
+        return policy.AuthorizationRequest(
             action,
-            s3_vocabulary.resource(self._bucket.name, self._key or None),
-            self._request.caller,
+            EVERY if name == EVERY else s3_vocabulary.resource(name, self._key or None),
+            caller.principal if caller is not None else None,
             ConditionValues(self._request, self._bucket, self._properties, self._missing_key),
         )
-        return policy.compile_policy(text).evaluate(request)
 
     def _is_granted(self, caller: Principal | None, permission: str) -> bool:
         """True if the caller owns the object or an ACL grants the permission; false if ACLs are

@@ -46,6 +46,10 @@ CONTEXT = {
 }
 # Limits of what a policy compares: no browser sends a longer Referer, no key has more values.
 LONGEST_VALUE, MOST_VALUES = 4096, 64
+OF_CALLER = (
+    "aws:federatedprovider", "aws:multifactorauth", "aws:principal", "aws:sourceidentity",
+    "aws:tokenissuetime", "aws:userid", "aws:viaawsservice",
+)  # fmt: skip
 EXISTING, REQUESTED = "s3:existingobjecttag/", "s3:requestobjecttag/"
 CREATING = ("PutObject", "CopyObject", "CompleteMultipartUpload")
 
@@ -95,13 +99,47 @@ class ConditionValues:
         value = self._request.params.get(MEMBERS[key]) if key in MEMBERS else None
         if value is None and key in OTHERS:
             value = OTHERS[key](self) or None
+        elif value is None and key.startswith(OF_CALLER):
+            return self._of_caller(key)
         return _texts(value)
+
+    def _of_caller(self, key: str) -> Sequence[str] | None:
+        """Return what every service knows of a caller: who it is, its tags, its second factor."""
+        caller, policies = self._request.caller, self._request.find_policies()
+        values = request_values.RequestValues(
+            principal=caller.principal if caller is not None else None,
+            principal_tags=policies.tags,
+            more=policies.facts,
+        )
+        return values(key)
+
+    def _spell_arns(self) -> Sequence[str]:
+        """Return the caller's ARN. A root has two, as policies were written for it as a user."""
+        caller = self._request.caller
+        known = self._of_caller("aws:principalarn") or ()
+        if caller is None or not caller.is_root:
+            return known
+        user_name = caller.principal.user_name
+        return (*known, f"arn:aws:iam::{caller.account_id}:user/{user_name}")
+
+    def _spell_types(self) -> Sequence[str]:
+        caller = self._request.caller
+        known = self._of_caller("aws:principaltype") or ()
+        return (*known, "User") if caller is not None and caller.is_root else known
+
+    def _spell_ids(self) -> Sequence[str]:
+        caller = self._request.caller
+        known = self._of_caller("aws:userid") or ()
+        return (*known, caller.user_id) if caller is not None and caller.is_root else known
+
+    def _user_name(self) -> Sequence[str] | None:
+        caller = self._request.caller
+        if caller is not None and caller.is_root:
+            return (caller.principal.user_name,)
+        return self._of_caller("aws:username")
 
     def _requested_tags(self) -> Iterator[tuple[str, str]]:
         return list_requested_tags(self._request.params.get("tagging"))
-
-    def _caller(self, what: str) -> str:
-        return str(getattr(self._request.caller, what, "") or "")
 
     def _copy_source(self) -> str:
         source: Mapping[str, str] = self._request.params.get("copy_source") or {}
@@ -131,16 +169,11 @@ class ConditionValues:
 OTHERS: dict[str, Callable[[ConditionValues], object]] = {
     "aws:currenttime": lambda values: _now(),
     "aws:epochtime": lambda values: str(int(_now().timestamp())),
-    "aws:principalaccount": lambda values: values._caller("account_id"),
-    "aws:principalarn": lambda values: values._caller("arn"),
-    "aws:principalisawsservice": lambda values: "false",
-    "aws:principaltype": lambda values: "User" if values._request.caller else "Anonymous",
+    "aws:principalarn": lambda values: values._spell_arns(),
+    "aws:principaltype": lambda values: values._spell_types(),
+    "aws:userid": lambda values: values._spell_ids(),
+    "aws:username": lambda values: values._user_name(),
     "aws:resourceaccount": lambda values: values._bucket.owner,
-    "aws:userid": lambda values: (
-        values._caller("unique_id") if values._request.caller else "anonymous"
-    ),
-    "aws:username": lambda values: values._caller("user_name"),
-    "aws:viaawsservice": lambda values: "false",
     "s3:locationconstraint": lambda values: values._nested_member(
         "create_bucket_configuration", "location_constraint"
     ),
@@ -174,7 +207,7 @@ def _texts(value: object) -> Sequence[str] | None:
     if value is None:
         return None
     if isinstance(value, (list, tuple)):
-        return [str(each) for each in value] or None
+        return tuple(str(each) for each in value) or None
     if isinstance(value, datetime):
         return (value.isoformat(),)
     if isinstance(value, bool):

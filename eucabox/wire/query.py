@@ -40,6 +40,8 @@ MOST_FORM = 1 << 20
 XML = "text/xml;charset=UTF-8"
 DATED = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]\Z", re.ASCII)
 REASONS = {"ec2": unsupported.ec2_reason, "iam": unsupported.iam_reason}
+# actions that vouch for their callers by other means; `perform` knows who else must sign
+UNSIGNED = frozenset({"AssumeRoleWithWebIdentity"})
 ACTION = re.compile(r"(?:^|&)Action=")
 CREDENTIAL = re.compile(r"(?:^|&)X-Amz-Credential=([^&]*)")
 SCOPE = re.compile(r"[^/,\s]/[0-9]{8}/([^/,\s]*)/([^/,\s]*)/aws4_request", re.ASCII)
@@ -80,7 +82,7 @@ class FormOperation:
 def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     """Read a request that speaks EC2, STS or IAM. Raises Fault and nothing else for bad input."""
     body = _read_form(request)
-    signed = sign.authenticate_query(request, body, lookup, now)
+    signed = sign.authenticate_query(request, body, lookup, now, UNSIGNED)
     form = signed.body.read(3 * MOST_FORM)  # `body` again; a plus in it may have become %2B
     fields = parsers.parse_form(signed.query, form.decode("latin-1"))
     service = find_service(request, fields)

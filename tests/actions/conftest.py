@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.state import State
 from eucabox.store import keyring
+from tests.actions.people import People, make_people
 from tests.actions.shop import Shop
 from tests.actions.stand_ins import World
 
@@ -23,6 +25,13 @@ def keyed(config: Config) -> Config:
 @pytest.fixture
 def world(config: Config, state: State) -> World:
     return World(config, state)
+
+
+@pytest.fixture
+def people(config: Config, state: State, first_keys: Path) -> Iterator[People]:
+    made = make_people(config, state, first_keys)
+    yield made
+    made.cloud.store.close()
 
 
 @pytest.fixture

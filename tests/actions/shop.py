@@ -83,6 +83,6 @@ class Directory:
 
 def _caller(name: str) -> Caller:
     admin = name == "admin"
-    return Caller(
-        ids.account_id(), name, ids.canonical_id(), ids.user_id(), name, admin, "", f"{name}@x.org"
-    )
+    account_id, canonical_id, user_id = ids.account_id(), ids.canonical_id(), ids.user_id()
+    email = f"{name}@x.org"
+    return Caller(account_id, name, canonical_id, user_id, name, admin, email=email, is_root=True)

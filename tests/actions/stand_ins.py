@@ -18,6 +18,7 @@ from eucabox.domains.health import Trouble
 from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import InsufficientFreeAddresses
 from eucabox.hypervisor.capabilities import Capabilities
+from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.sign_up import SignUps
 from eucabox.iam.sign_up.attempts import Attempts
@@ -29,9 +30,11 @@ from eucabox.state import Row, State
 from eucabox.store.rescan_jobs import Rescans
 from eucabox.store.types import Bucket
 
-ADMIN = Caller("100000000001", "eucalyptus", "a" * 64, "AIDAADMIN", "admin", admin=True)
-ALICE = Caller("200000000002", "alice", "b" * 64, "AIDAALICE", "alice", admin=False)
-BOB = Caller("300000000003", "bob", "c" * 64, "AIDABOB", "bob", admin=False)
+ADMIN = Caller(
+    "100000000001", "eucalyptus", "a" * 64, "AIDAADMIN", "admin", admin=True, is_root=True
+)
+ALICE = Caller("200000000002", "alice", "b" * 64, "AIDAALICE", "alice", admin=False, is_root=True)
+BOB = Caller("300000000003", "bob", "c" * 64, "AIDABOB", "bob", admin=False, is_root=True)
 MOMENT = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 
 
@@ -159,6 +162,7 @@ class StandInAccounts:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self.authorization = Authorization(state, Seal(state.path.parent / "key"))
 
     def get_by_account_id(self, account_id: str) -> Row | None:
         return self.state.one("select * from accounts where account_id = ?", (account_id,))

@@ -75,9 +75,9 @@ def test_an_account_has_no_elastic_addresses(world: World) -> None:
 
 def test_the_caller_is_told_who_it_is(world: World) -> None:
     assert perform("sts", "GetCallerIdentity", world.call(), {}) == {
-        "user_id": "AIDAALICE",
+        "user_id": ALICE.account_id,
         "account": ALICE.account_id,
-        "arn": f"arn:aws:iam::{ALICE.account_id}:user/alice",
+        "arn": f"arn:aws:iam::{ALICE.account_id}:root",
     }
     with pytest.raises(errors.MissingAuthenticationToken):
         perform("sts", "GetCallerIdentity", world.call(None), {})

@@ -1,19 +1,21 @@
 """What a request says for each condition key."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from eucabox.errors import AccessDenied
-from eucabox.iam.caller import Caller
+from eucabox.iam.caller import Caller, Session
 from eucabox.iam.policy import s3_vocabulary
+from eucabox.iam.policy.request import RoleSession
 from eucabox.s3.condition_keys import CONTEXT, MEMBERS, OTHERS, ConditionValues
 from eucabox.s3.request_context import DetachedRequest
 from eucabox.store.types import Bucket, ObjectProperties
 
 NOW = datetime.now(UTC)
-ANN = Caller("111111111111", "ann", "a" * 64, "AIDA", "ann", False)
+ANN = Caller("111111111111", "ann", "a" * 64, "AIDA", "ann", False, is_root=True)
 HOME = Bucket("b", "222222222222", NOW)
 
 
@@ -29,12 +31,31 @@ def test_every_key_with_a_value_may_be_asked_for() -> None:
     assert {*MEMBERS, *CONTEXT, *OTHERS} <= s3_vocabulary.KEYS
 
 
-def test_keys_about_the_caller() -> None:
+def test_keys_about_a_root_match_in_both_spellings() -> None:
+    arns = ("arn:aws:iam::111111111111:root", "arn:aws:iam::111111111111:user/ann")
+    assert value_of("aws:principalarn") == arns
+    assert value_of("aws:userid") == ("111111111111", "AIDA")
+    assert value_of("aws:principaltype") == ("Account", "User")
     assert value_of("aws:username") == ("ann",)
-    assert value_of("aws:userid") == ("AIDA",)
-    assert value_of("aws:principalarn") == ("arn:aws:iam::111111111111:user/ann",)
+
+
+def test_keys_about_a_role_are_those_of_its_session() -> None:
+    session = Session("ASIA", "", "", RoleSession("111111111111", "Job", "s", role_id="AROA"))
+    job = replace(ANN, is_root=False, user_id="", user_name="", session=session)
+    assert value_of("aws:principalarn", job) == ("arn:aws:iam::111111111111:role/Job",)
+    assert value_of("aws:userid", job) == ("AROA:s",)
+    assert value_of("aws:principaltype", job) == ("AssumedRole",)
+    assert value_of("aws:username", job) is None
+    assert value_of("aws:multifactorauthpresent") is None
+
+
+def test_keys_about_the_caller() -> None:
+    eve = replace(ANN, is_root=False, user_name="eve")
+    assert value_of("aws:username", eve) == ("eve",)
+    assert value_of("aws:userid", eve) == ("AIDA",)
+    assert value_of("aws:principalarn", eve) == ("arn:aws:iam::111111111111:user/eve",)
     assert value_of("aws:principalaccount") == ("111111111111",)
-    assert value_of("aws:principaltype") == ("User",)
+    assert value_of("aws:principaltype", eve) == ("User",)
     assert value_of("aws:username", None) is None
     assert value_of("aws:principalarn", None) is None
     assert value_of("aws:principaltype", None) == ("Anonymous",)
@@ -62,7 +83,7 @@ def test_tags() -> None:
     assert value_of("s3:requestobjecttag/a", tagging=tags) == ("1",)
     assert value_of("s3:requestobjecttag/b", tagging=tags) == ("",)
     assert value_of("s3:requestobjecttag/c", tagging=tags) is None
-    assert value_of("s3:requestobjecttagkeys", tagging=tags) == ["a", "b"]
+    assert value_of("s3:requestobjecttagkeys", tagging=tags) == ("a", "b")
     assert value_of("s3:requestobjecttagkeys") is None
     properties = ObjectProperties(tags={"a": "1"})
     assert value_of("s3:existingobjecttag/a", properties=properties) == ("1",)

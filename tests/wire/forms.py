@@ -15,7 +15,7 @@ from eucabox.wire.request import Request
 from tests.wire.sign import signer
 
 BOUNDARY = "----boundary42"
-CALLER = Caller("123456789012", "ann", "c" * 64, "AIDA", "ann", False)
+CALLER = Caller("123456789012", "ann", "c" * 64, "AIDA", "ann", False, is_root=True)
 POLICY = {
     "expiration": (signer.NOW + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
     "conditions": [{"bucket": "b"}, ["starts-with", "$key", "up/"]],

@@ -17,7 +17,7 @@ from eucabox.wire import query
 from eucabox.wire.request import Answer, Request
 
 KEY, SECRET = "AKIA0123456789ABCDEF", "s" * 40
-CALLER = Caller("123456789012", "a", "0" * 64, "AIDA", "admin", True, KEY)
+CALLER = Caller("123456789012", "a", "0" * 64, "AIDA", "admin", True, KEY, is_root=True)
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 SPACE = "{http://ec2.amazonaws.com/doc/2016-11-15/}"
 

@@ -13,7 +13,7 @@ from eucabox.wire import model
 from eucabox.wire.request import Answer, Exchange, Request
 from eucabox.wire.s3 import access_log_records, requests, routes
 
-ANN = Caller("111111111111", "ann", "c" * 64, "u", "ann", False)
+ANN = Caller("111111111111", "ann", "c" * 64, "u", "ann", False, is_root=True)
 BUCKET = Bucket("box", "111111111111", datetime.now(UTC), settings={"logging": {}})
 FIELDS = (
     "owner", "bucket", "time", "ip", "requester", "id", "operation", "key", "uri", "status",

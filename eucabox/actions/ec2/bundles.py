@@ -1,6 +1,7 @@
 """BundleInstance and CreateImage: writes tasks, which ec2/bundle_tasks.py carries out."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypedDict
 
 from eucabox import ids
@@ -72,7 +73,7 @@ def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result
     _ensure_bucket(call, bucket, prefix, uploader)
     place = {"bucket": bucket, "prefix": prefix, "owner": uploader.account_id}
     with call.cloud.state.transaction():
-        bundle_id = call.cloud.bundles.create_task(call.user, instance, **place)
+        bundle_id = call.cloud.bundles.create_task(_find_signer(call), instance, **place)
     call.cloud.bundles.submit(bundle_id)
     return {"bundle_task": _to_api(_get_task(call, bundle_id))}
 
@@ -123,7 +124,7 @@ def create_image(
         image = call.cloud.images.create_pending(caller, instance, name, description)
         bucket, _, manifest = image["image_location"].partition("/")
         bundle_id = call.cloud.bundles.create_task(
-            caller,
+            _find_signer(call),
             instance,
             bucket=bucket,
             owner=caller.account_id,
@@ -148,6 +149,13 @@ def _get_instance(call: Call, instance_id: str, name: str) -> ListedInstance:
     return row
 
 
+def _find_signer(call: Call) -> Caller:
+    """Return whose certificate signs the bundle: for a user or a role's session, who may have
+    none, the root of the account."""
+    caller = call.user
+    return call.cloud.accounts.user_of(caller.account_id) if caller.is_limited else caller
+
+
 def _check_prefix(prefix: str) -> None:
     check_text("Storage.S3.Prefix", prefix, LONGEST_KEY)
     name = prefix.rpartition("/")[2]
@@ -169,13 +177,17 @@ def _find_uploader(call: Call, s3: S3Storage) -> Caller:
 
 def _ensure_bucket(call: Call, bucket_name: str, prefix: str, uploader: Caller) -> None:
     store = call.cloud.store
+    policies = partial(call.cloud.accounts.authorization.find_policies, uploader)
+    request = DetachedRequest(uploader, find_policies=policies)
     if bucket_name not in {each.name for each in store.buckets()}:
+        access.check_account(request, access.CREATE, bucket_name)
         if call.dry_run:
             check_bucket_name(bucket_name)
             return
         store.create_bucket(bucket_name, uploader.account_id)
-    bucket, key = store.bucket(bucket_name), f"{prefix}.manifest.xml"
-    access.check(DetachedRequest(uploader), bucket, key, action="s3:PutObject")
+    for file in ("manifest.xml", "part.0"):
+        key = f"{prefix}.{file}"
+        access.check(request, store.bucket(bucket_name), key, action="s3:PutObject")
 
 
 def _get_task(call: Call, bundle_id: str) -> BundleTaskRow:

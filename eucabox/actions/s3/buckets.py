@@ -33,6 +33,7 @@ def list_buckets(
     if not 1 <= max_buckets <= PAGE:
         reason = f"Use 1 to {PAGE}."
         raise InvalidArgument(argument="max-buckets", value=max_buckets, reason=reason)
+    access.check_account(call, "s3:ListAllMyBuckets")
     matches = [
         each
         for each in call.cloud.store.buckets(owner=call.account_id)
@@ -65,6 +66,8 @@ def create_bucket(
 
     As in us-east-1, creating one's own bucket again succeeds if no other region is named.
     """
+    for needed in _list_needed(call):
+        access.check_account(call, needed, bucket)
     new_acl = grants.resolve_grantees(grants.from_headers(acl_members), call.cloud.accounts)
     _check_ownership(bucket, object_ownership, new_acl)
     location, settings = _read_configuration(create_bucket_configuration or {})
@@ -107,6 +110,21 @@ def get_bucket_location(call: Call, *, bucket: str, expected_bucket_owner: str =
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check(call, stored_bucket, expected=expected_bucket_owner)
     return {"location_constraint": stored_bucket.location}
+
+
+def _list_needed(call: Call) -> list[str]:
+    """Return the policy actions that a CreateBucket needs for all that its members ask for."""
+    sent = {name for name, value in call.params.items() if value}
+    configuration = call.params.get("create_bucket_configuration")
+    tags = configuration.get("tags") if isinstance(configuration, dict) else None
+    needed = [access.CREATE]
+    if any(name == "acl" or name.startswith("grant_") for name in sent):
+        needed.append("s3:PutBucketAcl")
+    if "object_ownership" in sent:
+        needed.append("s3:PutBucketOwnershipControls")
+    if "object_lock_enabled_for_bucket" in sent:
+        needed += ["s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning"]
+    return [*needed, "s3:TagResource"] if tags else needed
 
 
 def _check_ownership(bucket: str, ownership: str, acl: Acl | None) -> None:

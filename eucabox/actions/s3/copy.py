@@ -161,7 +161,8 @@ def _get_source(call: Call, copy_source: dict[str, str], expected: str) -> Objec
     access.check_expected(bucket, expected)
     look = partial(call.cloud.store.head, version_id=copy_source.get("version_id", ""))
     try:
-        obj = access.open_or_hide(call, look, bucket, copy_source["key"])
+        reading = with_members(call, version_id=copy_source.get("version_id"))
+        obj = access.open_or_hide(reading, look, bucket, copy_source["key"], "s3:GetObject")
     except IsDeleteMarker:
         reason = "The source of a copy request may not specifically refer to a delete marker."
         raise InvalidRequest(reason=reason) from None

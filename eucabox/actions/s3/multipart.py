@@ -272,6 +272,7 @@ def _check_completion(
     try:
         upload = call.cloud.store.upload(bucket.name, *key_and_id)
     except NoSuchUpload:
+        access.check_known(call, bucket, key_and_id[0])
         return  # perhaps completed, and the client missed the answer: the store will tell
     access.check_upload(call, upload, bucket)
     # as in S3: clients that send no checksums send no key either

@@ -40,6 +40,7 @@ def get_object_torrent(
     """Answer that there is no torrent of an object."""
     stored_bucket = call.cloud.store.bucket(bucket)
     access.check_expected(stored_bucket, expected_bucket_owner)
-    obj = access.open_or_hide(call, call.cloud.store.head, stored_bucket, key)
+    head = call.cloud.store.head
+    obj = access.open_or_hide(call, head, stored_bucket, key, "s3:GetObject")
     access.check(call, stored_bucket, key, obj.properties, action="s3:GetObject")
     raise NoSuchTorrent(bucket=bucket, key=key)

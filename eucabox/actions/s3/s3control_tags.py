@@ -14,8 +14,9 @@ ARN = "arn:aws:s3:::"
 @action("s3control")
 def tag_resource(call: Call, *, account_id: str, resource_arn: str, tags: list[ObjectTag]) -> None:
     """Add tags to a bucket."""
+    bucket = _get_bucket(call, resource_arn, account_id)
     new_tags = tagging.bucket_tags(tags)
-    _change(call, _get_bucket(call, resource_arn, account_id), lambda tags: {**tags, **new_tags})
+    _change(call, bucket, lambda tags: {**tags, **new_tags})
 
 
 @action("s3control")

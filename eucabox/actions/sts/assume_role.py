@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from eucabox.actions import Call, Result, action
 from eucabox.errors import SessionRefused, ValidationError
 from eucabox.iam.caller import Session
-from eucabox.iam.caller_policies import read_caller_policies
 from eucabox.iam.constraints import check_arn, check_length, check_pattern
 from eucabox.iam.iam_tags import IamTag
 from eucabox.iam.role_sessions import RoleGrant
@@ -94,7 +93,7 @@ def _make_trust_request(
 ) -> TrustRequest:
     caller = call.user
     before = caller.session.source_identity if caller.session is not None else ""
-    own = read_caller_policies(call.cloud.state, caller)
+    own = call.find_policies()
     more: dict[str, str | Sequence[str]] = {
         "sts:RoleSessionName": members.role_session_name,
         "sts:ExternalId": members.external_id,

@@ -1,5 +1,6 @@
 """A cloud with real accounts, whose roots call IAM's verbs."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,15 @@ class People:
         return replace(
             ROOT, user_id=user["user_id"], user_name=name, path=user["path"], is_root=False
         )
+
+    def create_manager(self, name: str) -> Caller:
+        """Create a user of Alice's account who may do all of IAM."""
+        user = self.create_user(name)
+        allow = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": allow})
+        row = {"owner_id": user.user_id, "policy_name": "iam", "document": document}
+        self.state.insert("inline_policies", row)
+        return user
 
     def page_all(self, name: str, member: str, **params: Any) -> list[Any]:
         """Everything that a list has, asked for one by one."""

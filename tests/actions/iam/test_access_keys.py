@@ -38,7 +38,7 @@ def test_a_key_opens_as_its_user_until_it_is_stopped(people: People) -> None:
 
 
 @pytest.mark.parametrize(
-    "make_caller", [lambda people: ROOT, lambda people: people.create_user("a")]
+    "make_caller", [lambda people: ROOT, lambda people: people.create_manager("a")]
 )
 def test_without_a_name_they_are_the_callers(
     people: People, make_caller: Callable[[People], Caller]

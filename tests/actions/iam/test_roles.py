@@ -306,5 +306,7 @@ def test_accounts_services_and_providers_are_taken_as_they_are_written(
 def test_a_session_of_a_role_may_call_too(iam: Entities) -> None:
     session = Session("ASIA", "", "", RoleSession(HOME, "web", "s", role_id="AROAX"))
     caller = replace(ROOT, user_id="", user_name="", is_root=False, session=session)
+    row = {"owner_id": "AROAX", "policy_name": "all", "document": allow("iam:*")}
+    iam.state.insert("inline_policies", row)
     iam.add_role("own", caller)
     assert iam.do("GetRole", role_name="own")["role"]["role_name"] == "own"

@@ -42,7 +42,7 @@ def test_an_uploaded_certificate_counts_until_it_is_stopped(people: People) -> N
 
 
 def test_a_certificate_is_made_with_its_key(people: People) -> None:
-    ann = people.create_user("ann")
+    ann = people.create_manager("ann")
     made = people.do("CreateSigningCertificate", ann)["certificate"]
     certificate = x509.load_pem_x509_certificate(made["certificate_body"].encode())
     key = read_private_key(made["private_key"].encode())

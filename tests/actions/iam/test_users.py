@@ -54,7 +54,7 @@ def test_a_root_is_told_in_its_own_form_and_is_no_user(people: People) -> None:
 
 
 def test_who_gives_no_name_is_told_of_itself(people: People) -> None:
-    ann = people.create_user("ann")
+    ann = people.create_manager("ann")
     assert people.do("GetUser", ann)["user"]["user_name"] == "ann"
 
 

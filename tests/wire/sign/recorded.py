@@ -96,4 +96,6 @@ def check(vector: Vector, **changed: Any) -> tuple[AuthenticatedRequest, bytes]:
 
 
 def _caller(access_key_id: str) -> Caller:
-    return Caller("000000000001", "eucalyptus", "c" * 64, "u-1", "admin", True, access_key_id)
+    return Caller(
+        "000000000001", "eucalyptus", "c" * 64, "u-1", "admin", True, access_key_id, is_root=True
+    )

@@ -1,0 +1,90 @@
+"""Asks the policies of a caller for what a request needs, before anything else is read of it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from eucabox.ec2.needed_permissions import Ec2Request
+from eucabox.errors import Fault, OperationRefused, PolicyRefused, SessionRefused, SessionWithoutMfa
+from eucabox.iam.authorization_messages import encode_message
+from eucabox.iam.caller import Caller
+from eucabox.iam.needed_permission import NeededPermission, NeededValues
+from eucabox.iam.needed_permissions import IamRequest
+from eucabox.iam.policy.decision import decide
+from eucabox.iam.policy.refusals import describe_refusal
+from eucabox.iam.policy.request import AuthorizationRequest
+
+if TYPE_CHECKING:
+    from eucabox.actions import Call
+
+# Verbs that need no permission, or ask for it themselves, of the role.
+FREE = frozenset(
+    ("sts", name)
+    for name in (
+        "AssumeRole",
+        "AssumeRoleWithWebIdentity",
+        "GetCallerIdentity",
+        "GetSessionToken",
+    )
+)
+# Services whose verbs ask for permission themselves, of the bucket; guests are known otherwise.
+ELSEWHERE = frozenset({"metadata", "s3", "s3control", "website"})
+FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
+LONGEST_SHOWN = 300  # characters of a resource in a refusal
+
+
+def check(call: "Call", caller: Caller, service: str, name: str) -> None:
+    """Raise UnauthorizedOperation or AccessDenied unless a limited caller may do all that the
+    request needs; SessionWithoutMfa or SessionRefused where its credentials can't be for it."""
+    if caller.session is not None:
+        _check_session(caller, service, name)
+    if service not in ELSEWHERE and (service, name) not in FREE:
+        for needed in _list_needed(call, caller, service, name):
+            _check_one(call, caller, service, needed)
+
+
+def _check_session(caller: Caller, service: str, name: str) -> None:
+    """Sessions that a user has for itself reach neither IAM nor most of STS."""
+    assert caller.session is not None
+    if service == "sts" and name == "GetSessionToken":
+        raise SessionRefused(reason=f"Cannot call {name} with session credentials")
+    if caller.session.role is not None:
+        return
+    if service == "iam" and not caller.session.mfa:
+        raise SessionWithoutMfa()
+    if service == "sts" and name not in FOR_SESSIONS:
+        raise SessionRefused(reason=f"Cannot call {name} with session credentials")
+
+
+def _list_needed(
+    call: "Call", caller: Caller, service: str, name: str
+) -> Iterator[NeededPermission]:
+    state, params = call.cloud.state, call.params
+    if service == "ec2":
+        region = call.region or call.cloud.config.cloud.region
+        return Ec2Request(name, params, state, caller.account_id, region).list_needed()
+    user_name = "" if caller.session and caller.session.role else caller.user_name
+    return IamRequest(service, name, params, state, caller.account_id, user_name).list_needed()
+
+
+def _check_one(call: "Call", caller: Caller, service: str, needed: NeededPermission) -> None:
+    policies = call.cloud.accounts.authorization.find_policies(caller)
+    principal = caller.principal
+    values = NeededValues(needed, principal, policies.tags, call.context, policies.facts)
+    request = AuthorizationRequest(needed.action, needed.resource, principal, values)
+    if policies.permit(request):
+        return
+    raise _refuse(call, service, request, needed)
+
+
+def _refuse(
+    call: "Call", service: str, request: AuthorizationRequest, needed: NeededPermission
+) -> Fault:
+    authorization = call.cloud.accounts.authorization
+    decision = decide(request, authorization.find_policies(call.caller).applicable)
+    shown = replace(request, resource=(needed.shown or needed.resource)[:LONGEST_SHOWN])
+    sentence = describe_refusal(decision, shown)
+    if service == "ec2":
+        encoded = encode_message(authorization.seal, decision, shown)
+        return OperationRefused(reason=sentence, encoded=encoded)
+    return PolicyRefused(reason=sentence)
