@@ -29,7 +29,8 @@ FREE = frozenset(
     )
 )
 # Services whose verbs ask for permission themselves, of the bucket; guests are known otherwise.
-ELSEWHERE = frozenset({"metadata", "s3", "s3control", "website"})
+# The console's own are about whoever calls them alone, or are let in by a code.
+ELSEWHERE = frozenset({"console", "metadata", "s3", "s3control", "website"})
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
 OWN_PASSWORD = ("iam:ChangePassword", "iam:GetAccountPasswordPolicy")
 LONGEST_SHOWN = 300  # characters of a resource in a refusal

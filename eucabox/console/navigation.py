@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from eucabox import actions
+from eucabox.console.site import current_console
 from eucabox.iam.caller import Caller
 
 
@@ -44,6 +45,9 @@ def list_offers(caller: Caller | None) -> list[Offer]:
 
 
 def may(caller: Caller, service: str, name: str) -> bool:
-    """Whether a user may perform a verb at all, by what is known without a resource."""
+    """Whether a user may perform a verb on anything at all; perform() judges the rest."""
     action = actions.load().get((service, name))
-    return action is not None and (caller.admin or not action.admin)
+    if action is None or (action.admin and not caller.admin):
+        return False
+    policies = current_console().cloud.accounts.authorization.find_policies(caller)
+    return policies.may_permit(f"{service}:{name}")

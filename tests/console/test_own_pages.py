@@ -1,6 +1,7 @@
 """What a user does with its own credentials, by the same verbs as a client."""
 
 import io
+import json
 import re
 import subprocess
 import time
@@ -141,9 +142,32 @@ def test_a_get_of_what_changes_things_does_not(own: Visit, console: Console) -> 
     assert {path: own.get(path).status_code for path in changes} == dict.fromkeys(changes, 405)
 
 
-def test_without_keys_the_page_says_what_to_do(visit: Visit, alice: Caller, state: State) -> None:
-    row = create_user(state, alice.account_id, "bob", "/")
-    state.update("users", {"user_id": row["user_id"]}, **_password(state, alice))
+@pytest.fixture(name="bob")
+def _bob(state: State, alice: Caller) -> str:
+    """A user beside the root, who may do nothing; its id."""
+    user_id = create_user(state, alice.account_id, "bob", "/")["user_id"]
+    state.update("users", {"user_id": user_id}, **_password(state, alice))
+    return user_id
+
+
+def test_what_a_policy_does_not_allow_is_not_offered_and_not_done(visit: Visit, bob: str) -> None:
+    visit.sign_in("bob", account="alice")
+    page = visit.get("/credentials").text
+    assert "Access keys</h2>" not in page
+    assert "Create a" not in page
+    refused = visit.post("/credentials/keys/create")
+    assert refused.status_code == 403
+    assert "not authorized to perform: iam:CreateAccessKey" in refused.text
+    assert KEY.search(visit.get("/credentials").text) is None
+    new = {"old": PASSWORD, "password": "another fine secret", "again": "another fine secret"}
+    assert visit.post("/password", new).status_code == 303, "one's own password needs no policy"
+
+
+def test_without_keys_the_page_says_what_to_do(visit: Visit, bob: str, state: State) -> None:
+    statement = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    policy = {"owner_id": bob, "policy_name": "own", "document": document}
+    state.insert("inline_policies", policy)
     visit.sign_in("bob", account="alice")
     page = visit.get("/credentials").text
     assert "You have no access key" in page
@@ -151,6 +175,8 @@ def test_without_keys_the_page_says_what_to_do(visit: Visit, alice: Caller, stat
     assert sent.status_code == 404
     assert "Create what is missing" in sent.text
     assert visit.post("/credentials/keys/create").status_code == 200
+    assert visit.post("/credentials/certificates/create").status_code == 200
+    assert visit.post("/credentials/archive").content_type == "application/zip"
 
 
 def _password(state: State, user: Caller) -> dict[str, str]:
