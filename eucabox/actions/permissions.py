@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eucabox.ec2.needed_permissions import Ec2Request
 from eucabox.errors import Fault, OperationRefused, PolicyRefused, SessionRefused, SessionWithoutMfa
+from eucabox.iam.authorization import CallerPolicies
 from eucabox.iam.authorization_messages import encode_message
 from eucabox.iam.caller import Caller
 from eucabox.iam.needed_permission import NeededPermission, NeededValues
@@ -29,6 +30,8 @@ FREE = frozenset(
 )
 # Services whose verbs ask for permission themselves, of the bucket; guests are known otherwise.
 ELSEWHERE = frozenset({"metadata", "s3", "s3control", "website"})
+# Verbs, and members of verbs, that need permissions of other names too.
+ASKING_MORE = frozenset({"AddRoleToInstanceProfile", "iam_instance_profile", "tag_specifications"})
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
 LONGEST_SHOWN = 300  # characters of a resource in a refusal
 
@@ -39,8 +42,24 @@ def check(call: "Call", caller: Caller, service: str, name: str) -> None:
     if caller.session is not None:
         _check_session(caller, service, name)
     if service not in ELSEWHERE and (service, name) not in FREE:
+        policies = call.find_policies()
+        action = NeededPermission(f"{service}:{name}")
+        asks_more = name in ASKING_MORE or not ASKING_MORE.isdisjoint(call.params)
+        if not asks_more and policies.permit_everywhere(
+            _make_request(call, caller, policies, action)
+        ):
+            return
         for needed in _list_needed(call, caller, service, name):
-            _check_one(call, caller, service, needed)
+            request = _make_request(call, caller, policies, needed)
+            if not policies.permit(request):
+                raise _refuse(call, service, request, needed, policies)
+
+
+def _make_request(
+    call: "Call", caller: Caller, policies: CallerPolicies, needed: NeededPermission
+) -> AuthorizationRequest:
+    values = NeededValues(needed, caller.principal, policies.tags, call.context, policies.facts)
+    return AuthorizationRequest(needed.action, needed.resource, caller.principal, values)
 
 
 def _check_session(caller: Caller, service: str, name: str) -> None:
@@ -67,24 +86,17 @@ def _list_needed(
     return IamRequest(service, name, params, state, caller.account_id, user_name).list_needed()
 
 
-def _check_one(call: "Call", caller: Caller, service: str, needed: NeededPermission) -> None:
-    policies = call.cloud.accounts.authorization.find_policies(caller)
-    principal = caller.principal
-    values = NeededValues(needed, principal, policies.tags, call.context, policies.facts)
-    request = AuthorizationRequest(needed.action, needed.resource, principal, values)
-    if policies.permit(request):
-        return
-    raise _refuse(call, service, request, needed)
-
-
 def _refuse(
-    call: "Call", service: str, request: AuthorizationRequest, needed: NeededPermission
+    call: "Call",
+    service: str,
+    request: AuthorizationRequest,
+    needed: NeededPermission,
+    policies: CallerPolicies,
 ) -> Fault:
-    authorization = call.cloud.accounts.authorization
-    decision = decide(request, authorization.find_policies(call.caller).applicable)
+    decision = decide(request, policies.applicable)
     shown = replace(request, resource=(needed.shown or needed.resource)[:LONGEST_SHOWN])
     sentence = describe_refusal(decision, shown)
     if service == "ec2":
-        encoded = encode_message(authorization.seal, decision, shown)
+        encoded = encode_message(call.cloud.accounts.authorization.seal, decision, shown)
         return OperationRefused(reason=sentence, encoded=encoded)
     return PolicyRefused(reason=sentence)
