@@ -28,8 +28,9 @@ FREE = frozenset(
         "GetSessionToken",
     )
 )
-# Services whose verbs ask for permission themselves, of the bucket; guests are known otherwise.
-ELSEWHERE = frozenset({"metadata", "s3", "s3control", "website"})
+# Services whose verbs ask for permission themselves, of the bucket, or know their callers otherwise:
+# guests by their address, people by a code that was mailed.
+ELSEWHERE = frozenset({"console", "metadata", "s3", "s3control", "website"})
 # Verbs, and members of verbs, that need permissions of other names too.
 ASKING_MORE = frozenset({"AddRoleToInstanceProfile", "iam_instance_profile", "tag_specifications"})
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS

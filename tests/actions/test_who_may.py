@@ -25,7 +25,7 @@ VERBS = sorted(actions.load())
 # Verbs that need no permission, and those that ask the trust policy of a role.
 FREE = {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")}
 OF_ROLES = {("sts", "AssumeRole"), ("sts", "AssumeRoleWithWebIdentity")}
-OF_GUESTS = {key for key in VERBS if key[0] in ("metadata", "website")}
+OF_GUESTS = {key for key in VERBS if key[0] in ("console", "metadata", "website")}
 REFUSALS = {"AccessDenied", "UnauthorizedOperation"}
 JUDGED = [key for key in VERBS if key not in FREE | OF_ROLES | OF_GUESTS]
 FOR_ADMIN = [key for key in JUDGED if actions.ACTIONS[key].admin]
