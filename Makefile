@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz test-policies s3-tests lint format bench man deb rpm wheel test-packages test-xen
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz test-policies s3-tests lint format screenshots bench man deb rpm wheel test-packages test-xen
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -31,6 +31,8 @@ clean: stop ## stop, and remove what the targets made here
 test: setup-test lint test-oldest ## everything: units, real clients, real guests
 	@setup/host.sh libvirtd
 	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
+	@command -v npm >/dev/null || setup/host.sh packages policies
+	@setup/axe.sh $(VENV)/axe
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
 	@$(BIN)/pytest -n 2 -m "not long and not alone" tests/live
 	@$(BIN)/pytest -m "alone and not long" tests/live
@@ -40,7 +42,7 @@ test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by U
 	@$(BIN)/pytest -m long
 
 # Rooms that rest on a library whose oldest promised version differs from today's.
-OLDEST := wire server actions store s3 ec2 iam network test_api.py test_bucket.py test_state.py \
+OLDEST := wire server console actions store s3 ec2 iam network test_api.py test_bucket.py test_state.py \
     test_validation.py test_ground.py test_config.py image/test_seed.py
 
 test-oldest: setup-test ## the units with the oldest libraries promised, Debian 12's
@@ -48,7 +50,7 @@ test-oldest: setup-test ## the units with the oldest libraries promised, Debian 
 	@$(VENV)/oldest/bin/python -m pytest -q -n 2 -m "not live and not slow" $(OLDEST:%=tests/%)
 
 test-fast: setup-test ## the unit tests, under a minute
-	@$(BIN)/pytest -n 3 --dist worksteal -m "not slow" --ignore tests/live -q -p no:cacheprovider
+	@setup/fast.sh $(BIN)/pytest
 
 # How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`,
 # `make test-policies POLICIES=50000`, how long each attack lasts: `make test-attacks SECONDS=60`
@@ -88,6 +90,10 @@ lint: setup-test ## ruff and mypy
 format: setup-test ## let ruff mend what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+screenshots: setup-test ## every page of the console, wide and narrow, light and dark, into build/screenshots
+	@setup/host.sh libvirtd
+	@$(BIN)/python -m tests.live.screenshots build/screenshots
 
 bench: setup-test ## measure, as ratios beside peers and limits; BENCH=s3 takes one alone
 	@setup/host.sh libvirtd

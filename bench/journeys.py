@@ -27,6 +27,8 @@ data_dir = {folder}
 [api]
 port = {port}
 https_port = 0
+[console]
+enabled = no
 [network]
 own_bridge = eujourney0
 [node]

@@ -143,7 +143,8 @@ class ApiDispatcher:
 
                 exchange.code = str(line["outcome"]) if answer.status >= 400 else ""
                 exchange.milliseconds = (time.perf_counter() - started) * 1000
-                middleware.finish(self._cloud, exchange)
+                confines = self._cloud.config.api.sandbox_pages
+                middleware.finish(self._cloud, exchange, confines=confines)
             line["status"] = answer.status
             line["ms"] = (time.perf_counter() - started) * 1000
         return answer

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,19 +13,20 @@ from typing import Any
 
 from eucabox import __version__, ids, logs, network
 from eucabox import config as configuration
-from eucabox.atomic_files import make_folder, name_owner, write_atomic
+from eucabox.atomic_files import make_folder, name_owner, name_user, write_atomic
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.ec2 import instances
 from eucabox.ec2.bundle_tasks import BundleTasks
-from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault
-from eucabox.iam import credentials_folder
+from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault, FilesOfAnotherUser
+from eucabox.iam import account_limits, credentials_folder
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.sign_up import FirstRun, Recovery, SignUps
 from eucabox.iam.sign_up.attempts import Attempts
 from eucabox.images import Images
 from eucabox.mail import MailQueue, MailSender
 from eucabox.mail import settings as mail_settings
+from eucabox.network import last_settings
 from eucabox.node import Node
 from eucabox.process_lock import ProcessLock
 from eucabox.s3.access_log import AccessLog
@@ -53,7 +55,7 @@ class Cloud:
         _make_folders(config)
         data = config.cloud.data_dir
         self._lock = ProcessLock(data / "run" / "lock")
-        with _explain_refusals(self._lock.file):
+        with _explain_refusals(self._lock.file, data):
             acquired = self._lock.acquire()
         if not acquired:
             raise DataFolderInUse(folder=data, pid=self._lock.holder())
@@ -74,7 +76,7 @@ class Cloud:
             config.cloud.region,
             lambda: self.config.buckets.access_log_seconds,
         )
-        self.store.quota.limits = config.limits
+        self.apply_limits()
         self.lifecycle = Lifecycle(config, self.store)
         self._open_sign_up(data)
         self.images = Images(config, self.state, self.store, self.accounts)
@@ -105,6 +107,7 @@ class Cloud:
         What this host does not allow is noted and logged: buckets and accounts serve without it,
         and a launch that needs it says so in its StateReason.
         """
+        last_settings.write(self.config)
         try:
             self.network.start(in_use=bool(instances.addresses(self.state)))
         except Fault as fault:
@@ -152,6 +155,7 @@ class Cloud:
             "version": __version__,
             "started": ids.time_text(self.started),
             "endpoint": credentials_folder.endpoint(self.config),
+            **({"console": self.config.console.url + "/"} if self.config.console.enabled else {}),
             "log": logs.describe_place(self.config),
             "node": node,
             "network": {"mode": self.config.network.mode, "bridge": self.network.bridge},
@@ -170,9 +174,14 @@ class Cloud:
         self.config = new
         for component in (self.images, self.network, self.node):
             component.config = new
-        self.store.quota.limits = new.limits
+        self.apply_limits()
         self.node.wake()
         return waiting
+
+    def apply_limits(self) -> None:
+        """Have the store keep to the limits of the configuration, and to each account's own."""
+        self.store.quota.own_limits = account_limits.list_own(self.state, self.config.limits)
+        self.store.quota.limits = self.config.limits
 
     def _write_status(self) -> None:
         """In a thread at the start, because probing a hypervisor takes a second."""
@@ -186,8 +195,8 @@ class Cloud:
     def close(self) -> None:
         """Stop the loops and close the files; running instances stay as they are."""
         self._status.unlink(missing_ok=True)
-        self.accounts.key_use.close()
         self._mail_sender.close()
+        self.accounts.key_use.close()
         self.lifecycle.close()
         self.bundles.close()
         self.node.stop()
@@ -202,16 +211,19 @@ class Cloud:
 def _make_folders(config: Config) -> None:
     for name, mode in FOLDERS.items():
         folder = config.cloud.data_dir / name
-        with _explain_refusals(folder):
+        with _explain_refusals(folder, config.cloud.data_dir):
             make_folder(folder, mode)
 
 
 @contextlib.contextmanager
-def _explain_refusals(path: Path) -> Iterator[None]:
+def _explain_refusals(path: Path, data_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
         reason, owner = problem.strerror or str(problem), name_owner(path)
+        user = name_user(os.geteuid())
+        if isinstance(problem, PermissionError) and user == name_owner(data_dir) != owner:
+            raise FilesOfAnotherUser(file=path, owner=owner, folder=data_dir, user=user) from None
         raise DataFolderUnusable(folder=path, reason=reason, owner=owner) from None
 
 

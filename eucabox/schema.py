@@ -222,6 +222,11 @@ create table session_tokens (
   access_key_id text primary key references sessions on delete cascade, token blob not null)
 """
 
+# An account's password policy, as JSON; "" where it has none.
+LOGIN_RULES = """
+alter table accounts add column password_policy text not null default ''
+"""
+
 # Letters that leave, people who ask for an account, and the codes that their letters carry. A
 # letter's text is sealed while it waits and gone afterwards; of a code only the hash is kept.
 SIGN_UPS = """
@@ -244,10 +249,18 @@ create index codes_by_sign_up on codes (sign_up_id);
 create index codes_by_end on codes (expires)
 """
 
+LOGIN_SESSIONS = """
+create table login_sessions (session_hash text primary key,
+  user_id text not null references users on delete cascade, password_created text not null,
+  created text not null, last_used text not null, expires text not null,
+  source text not null, user_agent text not null);
+create index login_sessions_by_user on login_sessions (user_id)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
-    INSTANCE_PROFILES, SIGN_UPS,
+    INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -263,6 +276,7 @@ class AccountRow(TypedDict):
     email: str
     alias: str
     limits: str
+    password_policy: str
 
 
 class KeyPairRow(TypedDict):

@@ -119,11 +119,11 @@ def test_a_wrong_secret_is_refused_by_each(port: int, admin: UserCredentials) ->
     assert _code(_client("s3", port, wrong).list_buckets)[0] == "SignatureDoesNotMatch"
 
 
-def test_iam_says_where_users_are_made(port: int, admin: UserCredentials) -> None:
-    with pytest.raises(
-        ClientError, match=r"serve IAM's ListUsers.*`eucabox user create`"
-    ) as caught:
-        _client("iam", port, admin).list_users()
+def test_iam_says_what_is_not_there(port: int, admin: UserCredentials) -> None:
+    with pytest.raises(ClientError, match=r"EnableMFADevice: MFA devices are not") as caught:
+        _client("iam", port, admin).enable_mfa_device(
+            UserName="ann", SerialNumber="1" * 9, AuthenticationCode1="1", AuthenticationCode2="2"
+        )
     assert caught.value.response["Error"]["Code"] == "UnsupportedOperation"
 
 

@@ -267,7 +267,8 @@ def test_doctor_names_a_taken_port_and_a_closed_folder(tmp_path: Path) -> None:
         file = tmp_path / "eucabox.conf"
         file.write_text(
             f"[cloud]\ndata_dir = {closed}\n"
-            f"[api]\nport = {port}\nhttps_port = 0\n[node]\nvirt_type = qemu\n"
+            f"[api]\nport = {port}\nhttps_port = 0\n"
+            "[console]\nenabled = no\n[node]\nvirt_type = qemu\n"
         )
         shown = invoke("-c", file, "doctor", "--json")
     assert shown.exit_code == 1

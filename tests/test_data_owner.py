@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from eucabox.cli import data_owner
+from eucabox.cli import data_owner, doctor, report
 from eucabox.config import CloudSection, Config, NodeSection
 from eucabox.domains.hooks import Hooks
 from eucabox.errors import DataOfAnotherUser
@@ -90,6 +90,24 @@ def test_credentials_by_sudo_into_a_home_are_its_users_and_nothing_else_there(
     assert (home / "eucarc").stat().st_uid == DAEMON.pw_uid
 
 
+@pytest.mark.parametrize(("home_of", "owner"), [(DAEMON.pw_uid, DAEMON.pw_uid), (0, 0)])
+def test_a_report_by_sudo_is_whose_folder_it_is_written_into(
+    nobodys: Path, monkeypatch: pytest.MonkeyPatch, home_of: int, owner: int
+) -> None:
+    home = nobodys / "home"
+    home.mkdir()
+    os.chown(home, home_of, home_of)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("SUDO_UID", str(DAEMON.pw_uid))
+    monkeypatch.setenv("SUDO_GID", str(DAEMON.pw_gid))
+    monkeypatch.setattr(report, "COLLECTORS", {"versions": report.COLLECTORS["versions"]})
+    shown = invoke("-c", nobodys / "eucabox.conf", "report")
+    assert shown.exit_code == 0, shown.output
+    (file,) = home.iterdir()
+    status = file.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (owner, owner, 0o600)
+
+
 @pytest.fixture
 def nobodys(first_start: Path) -> Iterator[Path]:
     """A cloud's data that belongs to nobody, in a folder that he can pass to."""
@@ -155,7 +173,10 @@ def test_a_check_by_root_finds_a_file_that_the_owner_cannot_read(nobodys: Path) 
     assert "Let the user nobody read it" in shown.output
 
 
-def test_doctor_finds_programs_that_the_owner_cannot_execute(nobodys: Path) -> None:
+def test_doctor_finds_programs_that_the_owner_cannot_execute(
+    nobodys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._own_programs,))  # the others take seconds
     hooks, program = nobodys / "hooks", nobodys / "change-xml"
     hooks.mkdir()
     for file in (program, hooks / "10-gate"):
@@ -184,7 +205,10 @@ def test_a_hook_that_the_owner_cannot_execute_is_told_to_the_log(
     assert "10-gate is not run: the user nobody can't execute it" in caplog.text
 
 
-def test_a_report_of_roots_holds_nothing_that_the_owner_linked_to(nobodys: Path) -> None:
+def test_a_report_of_roots_holds_nothing_that_the_owner_linked_to(
+    nobodys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(report.COLLECTORS, "doctor")  # looks at the host, for seconds
     secret = nobodys / "secret"
     secret.write_text("of root")
     secret.chmod(0o600)
@@ -268,9 +292,18 @@ sys.exit(server.serve(Config(cloud=CloudSection(data_dir=Path(sys.argv[1])))))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("daemons", "refused"), [("run/lock", "run/lock"), ("", "network")])
+@pytest.mark.parametrize(
+    ("daemons", "told"),
+    [
+        (
+            "run/lock",
+            "{data}/run/lock belongs to the user daemon, and {data} to root: a eucabox that",
+        ),
+        ("", "{data}/network: Permission denied. Run as daemon, give the folder to the user that"),
+    ],
+)
 def test_data_of_another_user_ends_a_start_with_78_and_names_him(
-    tmp_path: Path, daemons: str, refused: str
+    tmp_path: Path, daemons: str, told: str
 ) -> None:
     data = tmp_path / "data"
     (data / "run").mkdir(parents=True)
@@ -281,5 +314,4 @@ def test_data_of_another_user_ends_a_start_with_78_and_names_him(
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == os.EX_CONFIG
     (line,) = done.stderr.splitlines()
-    reason = "Permission denied. Run as daemon, give the folder to the user that runs eucabox, or"
-    assert line.startswith(f"eucabox: {data / refused}: {reason}")
+    assert line.startswith(f"eucabox: {told.format(data=data)}")

@@ -9,7 +9,7 @@ import eucabox
 
 ROOT = Path(eucabox.__file__).parent
 FLOORS = {
-    4: ("cli", "api", "server", "wire", "__main__"),
+    4: ("cli", "api", "server", "console", "wire", "__main__"),
     3: ("actions", "cloud"),
     2: ("node", "domains", "images", "image", "bucket", "store", "s3", "ec2", "iam",
         "mail"),
@@ -23,7 +23,7 @@ FLOORS = {
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 STAIRS = {
     ("__main__", "cli"), ("cli", "server"), ("server", "api"), ("server", "wire"),
-    ("api", "wire"),
+    ("server", "console"), ("api", "wire"),
     ("ec2", "iam"), ("ec2", "image"), ("images", "bucket"), ("images", "iam"), ("images", "image"),
     ("image", "s3"), ("node", "domains"), ("bucket", "store"), ("s3", "store"),
     ("s3", "iam"), ("iam", "mail"),

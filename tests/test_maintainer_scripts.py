@@ -192,6 +192,67 @@ def test_an_installation_says_how_to_go_on_and_an_upgrade_that_it_failed(
     assert bool(done.stdout) == bool(told)
 
 
+ROOTS = f"""\
+mkdir -p {DATA}/run {DATA}/buckets /run/bin
+touch {DATA}/run/lock {DATA}/eucabox.db /var/lib/roots
+ln -s /var/lib/roots {DATA}/buckets/link
+ln /var/lib/roots {DATA}/buckets/hard
+chown nobody {DATA}
+PATH=/run/bin:$PATH
+printf '#!/bin/sh\n' >/run/bin/systemd-sysusers
+chmod 755 /run/bin/*
+sed -i 's/^OWNER=.*/OWNER=nobody/' $0
+"""  # there is no user eucabox on this host
+
+
+def take_over(tmp_path: Path, before: str, version: str, after: str = "") -> tuple[str, list[str]]:
+    """Return what an installation says over data of root, and which of them are root's then."""
+    script = f"{ROOTS}{before}\nsh $0 configure {version}\n{after}\n"
+    owned = f"echo ---; find {DATA} -user root; stat -c %U /var/lib/roots"
+    done = run_in_namespaces(tmp_path, script + owned, "postinst")
+    assert done.returncode == 0, done.stderr
+    told, _, left = done.stdout.partition("---\n")
+    return told, left.split()
+
+
+def test_the_first_installation_takes_over_what_a_clone_left(tmp_path: Path) -> None:
+    told, left = take_over(tmp_path, "", "''")
+    assert f"{DATA} has the data of a eucabox that ran as root" in told
+    assert left == [f"{DATA}/buckets/hard", "root"]
+
+
+def test_the_first_installation_ends_a_clones_dhcp_server_and_no_other(tmp_path: Path) -> None:
+    before = BRIDGE + (
+        "mkdir /run/eucabox/eucabr0; printf '#!/bin/sh\nsleep 60; :\n' >/run/bin/dnsmasq\n"
+        "chmod 755 /run/bin/dnsmasq\n"
+        "dnsmasq --dhcp-hostsfile=/run/eucabox/eucabr0/hosts >/run/1 2>&1 & its=$!\n"
+        "dnsmasq --dhcp-hostsfile=/run/eucabox/other/hosts >/run/2 2>&1 & other=$!\n"
+        "sleep 0.3"
+    )
+    after = "sleep 0.3; kill -0 $other; ! kill -0 $its 2>/dev/null; ! ls /run/eucabox/eucabr0"
+    assert "ran as root" in take_over(tmp_path, before, "''", after)[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "version", "told"),
+    [
+        ("", "1", "has files of root, with which the service may not start. To give them to its"),
+        (
+            f"flock {DATA}/run/lock sleep 60 & sleep 0.3",
+            "''",
+            "a eucabox that runs as root, such as",
+        ),
+    ],
+)
+def test_what_is_not_safely_taken_over_is_told(
+    tmp_path: Path, before: str, version: str, told: str
+) -> None:
+    said, left = take_over(tmp_path, before, version)
+    assert told in said
+    assert "sudo chown -R -h nobody /var/lib/eucabox; sudo systemctl restart eucabox" in said
+    assert f"{DATA}/eucabox.db" in left
+
+
 @pytest.mark.parametrize(
     "call", ["upgrade 2", "failed-upgrade 1 2", "deconfigure in-favour other 1"]
 )

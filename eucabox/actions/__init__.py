@@ -13,8 +13,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from eucabox import logs
-from eucabox.actions import permissions, unsupported
+from eucabox.actions import delegation, permissions, unsupported
+from eucabox.config import LimitsSection
 from eucabox.errors import (
+    AccessDenied,
     DryRunOperation,
     Fault,
     InvalidAction,
@@ -25,6 +27,7 @@ from eucabox.errors import (
     UnsupportedOperation,
     UnsupportedParameter,
 )
+from eucabox.iam import account_limits
 from eucabox.iam.authorization import CallerPolicies
 from eucabox.iam.caller import Caller
 from eucabox.s3 import access
@@ -88,6 +91,12 @@ class Call:
     def account_id(self) -> str:
         """The account of the user who signed; as `user` for an anonymous request."""
         return self.user.account_id
+
+    @property
+    def limits(self) -> LimitsSection:
+        """What the account of the user who signed may have at most."""
+        state, limits = self.cloud.state, self.cloud.config.limits
+        return account_limits.read_limits(state, limits, self.account_id)
 
     def find_policies(self) -> CallerPolicies:
         """Return the policies that apply to the caller."""
@@ -187,6 +196,8 @@ def perform(service: str, name: str, call: Call, params: dict[str, object]) -> R
     with logs.about(request_id=call.request_id):
         try:
             definition = _look_up(service, name)
+            if service == "iam":
+                _delegate(call, params)
             _check_caller(definition, call)
             call.action, call.params = name, params
             if call.caller is not None and call.caller.is_limited:
@@ -208,6 +219,15 @@ def perform(service: str, name: str, call: Call, params: dict[str, object]) -> R
             _log(service, name, call, params, outcome, time.perf_counter() - started)
 
 
+def _delegate(call: Call, params: dict[str, object]) -> None:
+    """Let the administrator act as the root of the account that it names."""
+    name = delegation.take_account(params)
+    if name:
+        caller, cloud = call.user, call.cloud
+        call.caller = delegation.find_delegate(cloud.state, cloud.accounts, caller, name)
+        call.notes["by"] = caller.label
+
+
 def _look_up(service: str, name: str) -> Action:
     definition = load().get((service, name))
     if definition is not None:
@@ -221,9 +241,8 @@ def _check_caller(definition: Action, call: Call) -> None:
     if call.caller is None and not definition.anonymous:
         raise MissingAuthenticationToken(action=definition.name)
     if definition.admin and not (call.caller and call.caller.admin):
-        raise UnauthorizedOperation(
-            reason=f"{definition.name} is for the administrator of this cloud."
-        )
+        refusal = UnauthorizedOperation if definition.service == "ec2" else AccessDenied
+        raise refusal(reason=f"{definition.name} is for the administrator of this cloud.")
 
 
 def _check_chance(call: Call) -> None:

@@ -11,7 +11,8 @@ from eucabox.iam.authorization_messages import encode_message
 from eucabox.iam.caller import Caller
 from eucabox.iam.needed_permission import NeededPermission, NeededValues
 from eucabox.iam.needed_permissions import IamRequest
-from eucabox.iam.policy.decision import decide
+from eucabox.iam.password_policies import read_policy
+from eucabox.iam.policy.decision import Outcome, decide
 from eucabox.iam.policy.refusals import describe_refusal
 from eucabox.iam.policy.request import AuthorizationRequest
 
@@ -28,12 +29,13 @@ FREE = frozenset(
         "GetSessionToken",
     )
 )
-# Services whose verbs ask for permission themselves, of the bucket, or know their callers otherwise:
-# guests by their address, people by a code that was mailed.
+# Services whose verbs ask for permission themselves, of the bucket; guests are known otherwise.
+# The console's own are about whoever calls them alone, or are let in by a code.
 ELSEWHERE = frozenset({"console", "metadata", "s3", "s3control", "website"})
 # Verbs, and members of verbs, that need permissions of other names too.
 ASKING_MORE = frozenset({"AddRoleToInstanceProfile", "iam_instance_profile", "tag_specifications"})
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
+OWN_PASSWORD = ("iam:ChangePassword", "iam:GetAccountPasswordPolicy")
 LONGEST_SHOWN = 300  # characters of a resource in a refusal
 
 
@@ -52,7 +54,7 @@ def check(call: "Call", caller: Caller, service: str, name: str) -> None:
             return
         for needed in _list_needed(call, caller, service, name):
             request = _make_request(call, caller, policies, needed)
-            if not policies.permit(request):
+            if not policies.permit(request) and not _grants_own_password(call, caller, request):
                 raise _refuse(call, service, request, needed, policies)
 
 
@@ -85,6 +87,17 @@ def _list_needed(
         return Ec2Request(name, params, state, caller.account_id, region).list_needed()
     user_name = "" if caller.session and caller.session.role else caller.user_name
     return IamRequest(service, name, params, state, caller.account_id, user_name).list_needed()
+
+
+def _grants_own_password(call: "Call", caller: Caller, request: AuthorizationRequest) -> bool:
+    """Whether the account lets its users change their passwords, and no policy forbids it."""
+    if request.action not in OWN_PASSWORD or caller.session is not None:
+        return False
+    policy = read_policy(call.cloud.state, caller.account_id)
+    if policy is None or not policy.allow_users_to_change_password:
+        return False
+    applicable = call.cloud.accounts.authorization.find_policies(caller).applicable
+    return decide(request, applicable).outcome is not Outcome.EXPLICIT_DENY
 
 
 def _refuse(

@@ -94,6 +94,39 @@ def ec2_reason(operation: str) -> str:
     return ""
 
 
+# The same for IAM.
+UNSUPPORTED_OF_IAM = tuple(
+    UnsupportedFamily(*line)
+    for line in (
+        ("MFA", "MFA devices are", "Users sign in with a password, clients with access keys."),
+        ("SSHPublicKey", "SSH keys of users are",
+         "Instances have the key pairs of EC2: use ImportKeyPair."),
+        ("ServiceSpecificCredential", "Credentials of single services are",
+         "An access key signs for every service: use CreateAccessKey."),
+        ("ServerCertificate", "Server certificates are",
+         "The administrator sets the certificate of HTTPS in [api] of the configuration."),
+        ("SAML", "SAML providers are", "Use an OpenID Connect provider."),
+        ("ServiceLinkedRole", "Service-linked roles are",
+         "The services of this cloud need no role of yours."),
+        ("Organization|Delegation|HumanReadable|OutboundWebIdentity",
+         "Organizations and what AWS does across accounts are",
+         "The administrator makes accounts by `eucabox account create`."),
+        ("CredentialReport|ServiceLastAccessed|OrganizationsAccess", "Reports are",
+         "GetAccessKeyLastUsed tells when a key was used, and the log has each request."),
+        ("SecurityTokenServicePreferences", "Other token versions are",
+         "Tokens of STS are of one kind here."),
+    )
+)  # fmt: skip
+
+
+def iam_reason(operation: str) -> str:
+    """Return why an operation of IAM is not offered."""
+    for each in UNSUPPORTED_OF_IAM:
+        if re.search(each.words, operation):
+            return f"{operation}: {each.what} not available on this cloud. {each.why}"
+    return f"This cloud does not serve IAM's {operation}; docs/actions.md has those that it does."
+
+
 # What to do instead of S3's other operations; the first line that matches a name answers.
 S3_HINTS = (
     ("SelectObjectContent", "Get the object, or a range of it, and search it where you are."),

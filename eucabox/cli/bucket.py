@@ -33,7 +33,7 @@ def bucket() -> None:
 @click.pass_obj
 def list_buckets(settings: CommandContext, as_json: bool) -> None:
     """List every bucket with its owner's account, its objects and their bytes."""
-    rows = _list_buckets(settings.config)
+    rows = find_buckets(settings.config)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -91,7 +91,8 @@ def _progress(name: str, count: int) -> None:
         click.echo(f"\r{name:<40} {count:>9} objects  running ...", nl=False, err=True)
 
 
-def _list_buckets(config: Config) -> list[Row]:
+def find_buckets(config: Config) -> list[Row]:
+    """Return every bucket with its owner's account, its objects and their bytes."""
     if background.running_pid(config):
         return [_to_row(row) for row in operator.ask(config, "DescribeBuckets")]
     with closing(_store(config)) as store:

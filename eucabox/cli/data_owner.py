@@ -69,15 +69,37 @@ def act_as_owner(config: Config) -> Iterator[None]:
 def give_to_caller(folder: Path, files: Iterable[str]) -> None:
     """Give files that sudo wrote to the user who typed the command, if that user owns their folder
     or the one above it."""
-    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() != 0 or not (uid.isdigit() and gid.isdigit()):
-        return
+    caller = _find_caller()
     place = folder.resolve()
-    if int(uid) not in (place.stat().st_uid, place.parent.stat().st_uid):
+    if not caller or caller[0] not in (place.stat().st_uid, place.parent.stat().st_uid):
         return
     written = [place / each for each in files]
     for path in dict.fromkeys([place, *(each.parent for each in written), *written]):
-        os.chown(path, int(uid), int(gid), follow_symlinks=False)
+        os.chown(path, *caller, follow_symlinks=False)
+
+
+def give_file_to_caller(file: Path) -> None:
+    """Give a file that sudo wrote to the user who typed the command, if that user owns its folder.
+
+    The folder is held open: another that is put in its place gets nothing.
+    """
+    caller = _find_caller()
+    if not caller:
+        return
+    folder = os.open(file.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        if os.fstat(folder).st_uid == caller[0]:
+            os.chown(file.name, *caller, dir_fd=folder, follow_symlinks=False)
+    finally:
+        os.close(folder)
+
+
+def _find_caller() -> tuple[int, int] | None:
+    """Return user and group of who typed the command that sudo runs as root, or None."""
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() != 0 or not (uid.isdigit() and gid.isdigit()):
+        return None
+    return int(uid), int(gid)
 
 
 def is_unit_installed() -> bool:

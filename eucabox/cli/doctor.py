@@ -193,14 +193,18 @@ def _ports(config: Config) -> Iterator[Finding]:
     if pid := background.running_pid(config):
         yield Finding("ports", OK, f"eucabox runs as process {pid} and has them")
         return
-    for key in ("port", "https_port"):
-        port = getattr(config.api, key)
-        reason = _why_not_bound(config.api.listen, port) if port else ""
+    api, console = config.api, config.console
+    for section, key, listen, port, state in (
+        ("api", "port", api.listen, api.port, FAIL),
+        ("api", "https_port", api.listen, api.https_port, FAIL),
+        ("console", "port", console.listen, console.port if console.enabled else 0, WARN),
+    ):
+        reason = _why_not_bound(listen, port) if port else ""
         if reason:
-            fix = f"stop what uses it (ss -ltnp 'sport = :{port}'), or set [api] {key}"
-            yield Finding("ports", FAIL, f"{config.api.listen}:{port}: {reason}", fix)
+            fix = f"stop what uses it (ss -ltnp 'sport = :{port}'), or set [{section}] {key}"
+            yield Finding("ports", state, f"{listen}:{port}: {reason}", fix)
         elif port:
-            yield Finding("ports", OK, f"{config.api.listen}:{port} is free")
+            yield Finding("ports", OK, f"{listen}:{port} is free")
 
 
 def _metadata(config: Config) -> Iterator[Finding]:

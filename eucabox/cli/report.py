@@ -18,7 +18,7 @@ import click
 from eucabox import __version__, hypervisor, logs, network
 from eucabox.atomic_files import write_atomic
 from eucabox.cli import CommandContext, journal
-from eucabox.cli.data_owner import act_as_owner
+from eucabox.cli.data_owner import act_as_owner, give_file_to_caller
 from eucabox.cli.doctor import CHECKS
 from eucabox.cli.logs import is_in_journal
 from eucabox.cli.progress import Steps
@@ -87,6 +87,7 @@ def report(settings: CommandContext, out: Path | None) -> None:
         with steps.step("take secrets out and pack"):
             scrub = _scrub(context)
             _pack(file, name, {each: scrub(content) for each, content in context.files.items()})
+    give_file_to_caller(file)
     click.echo(f"{file}: {len(context.files)} files, {file.stat().st_size // 1024 + 1} KiB")
     click.echo("Access secrets, private keys and user data are taken out; account ids are in it.")
     click.echo("Consoles may hold what guests printed: look before you send it.")

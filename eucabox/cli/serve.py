@@ -10,8 +10,10 @@ import click
 from eucabox import network
 from eucabox.cli import CommandContext
 from eucabox.cli.data_owner import become_owner, refuse_for_root
-from eucabox.config import Config
+from eucabox.config import DEFAULT_FILE, Config
 from eucabox.domains.instance_rows import InstanceRows
+from eucabox.errors import ConfigError
+from eucabox.network import last_settings
 from eucabox.process_lock import ProcessLock
 from eucabox.state import State
 
@@ -47,7 +49,7 @@ def serve(settings: CommandContext) -> None:
 @click.pass_obj
 def stop(settings: CommandContext, purge: bool, with_network: bool) -> None:
     """Stop the eucabox that serves this data directory; its instances run on."""
-    config = settings.config
+    config = _read_last(settings) if with_network and not purge else settings.config
     become_owner(config)
     stopped = _stop_process(config)
     click.echo("eucabox is stopped." if stopped else "eucabox was not running.")
@@ -58,13 +60,28 @@ def stop(settings: CommandContext, purge: bool, with_network: bool) -> None:
         _remove_network(config)
 
 
+def _read_last(settings: CommandContext) -> Config:
+    """Return the configuration; where that is wrong, what is known of the packages' last start."""
+    try:
+        return settings.config
+    except ConfigError as problem:
+        if settings.file not in (None, DEFAULT_FILE):
+            raise
+        become_owner(Config())
+        last = last_settings.read(Config())
+        if last is None:
+            raise
+        click.echo(f"{problem.message}\nThe settings of the last start count.", err=True)
+        return last
+
+
 def _remove_network(config: Config) -> None:
     """Remove the network, or name the instances that it is kept for and end with status 1."""
     alive = _list_alive(config)
     if alive:
         click.echo(KEPT.format(ids=", ".join(alive), first=alive[0]), err=True)
         sys.exit(1)
-    network.load(config).remove()
+    network.load(last_settings.read(config) or config).remove()
     click.echo("Its network is removed.")
 
 

@@ -83,18 +83,6 @@ def user() -> None:
     """Make and list users."""
 
 
-@user.command("create")
-@click.argument("name")
-@click.option("--email", default="", help="The address that access lists may name it by.")
-@click.pass_obj
-def create_user(settings: CommandContext, name: str, email: str) -> None:
-    """Make a user with an account, an access key and a certificate of its own."""
-    made = open_accounts(settings.config).create_user(name, email)
-    click.echo(f"{made.user_name}: account {made.account_id}")
-    option = f" --config {settings.file}" if settings.file else ""
-    click.echo(f"  eucabox{option} credentials --user {made.user_name}")
-
-
 @user.command("email")
 @click.argument("name")
 @click.argument("address")
@@ -112,10 +100,10 @@ def list_users(settings: CommandContext, as_json: bool) -> None:
     """List every user with its account."""
     users = open_accounts(settings.config).users()
     if as_json:
-        names = ("account_id", "account_name", "user_name", "admin", "email")
+        names = ("account_id", "account_name", "user_name", "admin", "is_root", "email")
         click.echo(json.dumps([{name: getattr(each, name) for name in names} for each in users]))
         return
     for each in users:
-        role = "administrator" if each.admin else ""
+        role = "administrator" if each.admin else "root" if each.is_root else ""
         columns = (each.account_id, f"{each.account_name}/{each.user_name}", each.email, role)
         click.echo("  ".join(filter(None, columns)))

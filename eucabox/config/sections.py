@@ -47,6 +47,10 @@ def _host_names(value: str) -> str:
     return f"has {wrong[0]}, which is not a host's name such as s3.example.com" if wrong else ""
 
 
+def _one_or_more_host_names(value: str) -> str:
+    return _host_names(value) if words(value) else "must be a host's name"
+
+
 def _subnet(value: str) -> str:
     if value == "auto" or _parses(ipaddress.IPv4Network, value):
         return ""
@@ -148,6 +152,7 @@ class ApiSection:
     threads: int = _key(32, _between(4, 512))
     hosts: str = _key("", _host_names, reload=True)
     guests: bool = _key(True, reload=True)
+    sandbox_pages: bool = _key(True, reload=True)
 
     @cached_property
     def known_hosts(self) -> tuple[str, ...]:
@@ -160,6 +165,36 @@ class ApiSection:
         below = ("*.", "*.s3-website.")
         wild = [f"{label}{host}" for host in self.known_hosts for label in below]
         return (self.listen, *self.known_hosts, *wild)
+
+
+@dataclass(frozen=True)
+class ConsoleSection:
+    """The door for people and their browsers; `hosts` are its names, the first is used in links."""
+
+    enabled: bool = _key(True)
+    listen: str = _key("127.0.0.1", _address)
+    port: int = _key(8888, _between(1, 65535))
+    hosts: str = _key("console.localhost", _one_or_more_host_names, reload=True)
+    threads: int = _key(8, _between(2, 128))
+    idle_minutes: int = _key(60, _between(1, 1440), reload=True)
+    session_hours: int = _key(12, _between(1, 720), reload=True)
+
+    @cached_property
+    def known_hosts(self) -> tuple[str, ...]:
+        """The names under which browsers reach the console, in lower case; never none."""
+        return words(self.hosts.lower())
+
+    @property
+    def is_https(self) -> bool:
+        """Whether it speaks HTTPS: wherever others than this machine reach it."""
+        return not ipaddress.ip_address(self.listen).is_loopback
+
+    @property
+    def url(self) -> str:
+        """The address for people and for links in mails, without a slash at its end."""
+        scheme, usual = ("https", 443) if self.is_https else ("http", 80)
+        port = "" if self.port == usual else f":{self.port}"
+        return f"{scheme}://{self.known_hosts[0]}{port}"
 
 
 @dataclass(frozen=True)
@@ -298,6 +333,7 @@ class Config:
 
     cloud: CloudSection = CloudSection()
     api: ApiSection = ApiSection()
+    console: ConsoleSection = ConsoleSection()
     metadata: MetadataSection = MetadataSection()
     node: NodeSection = NodeSection()
     network: NetworkSection = NetworkSection()
@@ -316,9 +352,21 @@ class Config:
         return Path(self.cloud.log_file or self.cloud.data_dir / "log" / "eucabox.log")
 
     @property
+    def base_url(self) -> str:
+        """What the links in letters begin with, without a slash at its end."""
+        return self.mail.base_url or self.console.url
+
+    @property
     def bucket_root(self) -> Path:
         """The folder that holds the buckets."""
         return Path(self.buckets.path or self.cloud.data_dir / "buckets")
+
+    @property
+    def certified(self) -> tuple[str, ...]:
+        """The names that the TLS certificate is for: the API's and, on HTTPS, the console's."""
+        console = self.console
+        names = (console.listen, *console.known_hosts) if console.is_https else ()
+        return (*self.api.certified, *names)
 
     def get_origin(self, section: str, key: str) -> Path:
         """Return the file that a setting is from or, of a default, where it would be set."""

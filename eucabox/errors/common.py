@@ -117,6 +117,14 @@ class DataFolderUnusable(ConfigError):
     )
 
 
+class FilesOfAnotherUser(ConfigError):
+    text = (
+        "{file} belongs to the user {owner}, and {folder} to {user}: a eucabox that ran as {owner},"
+        " such as that of a clone, left its data there. End it if it runs; then type: sudo chown -R"
+        " -h {user} {folder}"
+    )
+
+
 class DataOfAnotherUser(ConfigError):
     text = (
         "{folder} belongs to the user {owner}: with files of root in it that user's eucabox could"

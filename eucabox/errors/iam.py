@@ -57,3 +57,19 @@ class InvalidCertificate(Fault):
 class DuplicateCertificate(Fault):
     code = "DuplicateCertificate"
     text = "The same certificate is associated with an IAM user in the account."
+
+
+class InvalidUserType(Fault):
+    code, text = "InvalidUserType", "Only IAM Users can change their own password"
+
+
+class WrongOldPassword(Fault):
+    code, text = "AccessDenied", "The old password was incorrect."
+
+
+class DelegationDenied(Fault):
+    code = "AccessDenied"
+    text = (
+        "User: {arn} is not authorized to act for another account: DelegateAccount is for the"
+        " administrator of this cloud."
+    )

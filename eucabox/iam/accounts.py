@@ -100,7 +100,7 @@ class Accounts:
         self.provider_keys = ProviderKeys()
         self.instance_sessions = InstanceSessions(state, self._seal, self.sessions)
         self.authority = CertificateAuthority(
-            config.cloud.data_dir / "ca", self._seal, config.api.certified
+            config.cloud.data_dir / "ca", self._seal, config.certified
         )
 
     def ensure_administrator(self) -> Caller:

@@ -1,19 +1,26 @@
-"""Writes a folder with the settings and keys of a user's clients; creates no keys."""
+"""Writes a folder, or a zip, with the settings and keys of a user's clients; creates no keys."""
 
+import io
+import re
 import shlex
+import stat
+import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from eucabox.atomic_files import write_atomic
 from eucabox.config import DEFAULT_FILE, Config
 from eucabox.iam.accounts import Accounts, UserCredentials
+from eucabox.iam.caller import Caller
 from eucabox.iam.certificate_authority import fingerprint
 
+NOT_A_FILE_WORD = re.compile(r"[^A-Za-z0-9._@+-]")
 FIRST_PERSON = 1000  # lower user ids belong to root and to services: nobody logs in as these
 
 EUCARC = """\
 # The clients' settings for {account}/{user} of this eucabox: source it in any shell.
-# bash and zsh know where this file is; others go to the folder that it was written to.
+# bash and zsh know where this file is; others {others_go}.
 EUCA_KEY_DIR=
 if [ -n "${{BASH_VERSION:-}}" ]; then
   EUCA_KEY_DIR=${{BASH_SOURCE:-}}
@@ -23,7 +30,7 @@ fi
 if [ -n "$EUCA_KEY_DIR" ]; then
   EUCA_KEY_DIR=$(dirname -- "$(readlink -f -- "$EUCA_KEY_DIR")")
 fi
-[ -f "$EUCA_KEY_DIR/{private_key}" ] || EUCA_KEY_DIR={quoted_folder}
+{find_elsewhere}[ -f "$EUCA_KEY_DIR/{private_key}" ] || EUCA_KEY_DIR={quoted_folder}
 [ -f "$EUCA_KEY_DIR/{private_key}" ] ||
   echo "eucarc: $EUCA_KEY_DIR was moved; source its eucarc in bash or zsh" >&2
 export EUCA_KEY_DIR
@@ -49,6 +56,22 @@ export EC2_ACCOUNT_NUMBER={account_id}
 export EC2_CERT="${{EUCA_KEY_DIR}}/{certificate}"
 export EC2_PRIVATE_KEY="${{EUCA_KEY_DIR}}/{private_key}"
 export EUCALYPTUS_CERT="${{EUCA_KEY_DIR}}/cloud-cert.pem"
+export AWS_CREDENTIAL_FILE="${{EUCA_KEY_DIR}}/iamrc"
+"""
+
+# dash does not say which file it reads, but has it open meanwhile
+FIND_OPEN = """\
+if ! [ -f "$EUCA_KEY_DIR/{private_key}" ]; then
+  for EUCA_KEY_DIR in /proc/$$/fd/*; do
+    EUCA_KEY_DIR=$(dirname -- "$(readlink -f -- "$EUCA_KEY_DIR")")
+    if [ -f "$EUCA_KEY_DIR/{private_key}" ]; then break; fi
+  done
+fi
+"""
+
+IAMRC = """\
+AWSAccessKeyId={access_key}
+AWSSecretKey={secret_key}
 """
 
 EUCA2OOLS = """\
@@ -62,12 +85,16 @@ s3-url = {endpoint}/services/objectstorage/
 iam-url = {endpoint}/services/Euare/
 sts-url = {endpoint}/services/Tokens/
 bootstrap-url = {endpoint}/services/Empyrean/
-certificate = {folder}/cloud-cert.pem
-
+{cloud_certificate_line}
 [user {user}]
 key-id = {access_key}
 secret-key = {secret_key}
 account-id = {account_id}
+{certificate_lines}"""
+
+# Absolute paths, so a zip has none of them, and its eucarc names the files instead.
+CLOUD_CERTIFICATE_LINE = "certificate = {folder}/cloud-cert.pem\n"
+CERTIFICATE_LINES = """\
 certificate = {folder}/{certificate}
 private-key = {folder}/{private_key}
 """
@@ -158,27 +185,67 @@ def render(
     this one. Raises NoSuchUser.
     """
     credentials = accounts.user_credentials(accounts.user(user))
-    facts = _template_values(config, credentials, folder.absolute(), host)
-    return CredentialsFiles(
-        folder,
-        facts,
-        [
-            ("eucarc", EUCARC.format(**facts), SECRET),
-            ("euca2ools.ini", EUCA2OOLS.format(**facts), SECRET),
-            ("aws/config", AWS_CONFIG.format(**facts), PUBLIC),
-            ("aws/credentials", AWS_CREDENTIALS.format(**facts), SECRET),
-            ("cloud-cert.pem", accounts.cloud_certificate, PUBLIC),
-            ("ca.crt", accounts.authority.ca_file.read_text(), PUBLIC),
-            (facts["certificate"], credentials.certificate, PUBLIC),
-            (facts["private_key"], credentials.private_key, SECRET),
-        ],
-    )
+    facts = _template_values(config, credentials, host)
+    named = {**facts, "folder": str(folder.absolute())}
+    facts |= {
+        "find_elsewhere": "",
+        "quoted_folder": shlex.quote(str(folder.absolute())),
+        "others_go": "go to the folder that it was written to",
+        "cloud_certificate_line": CLOUD_CERTIFICATE_LINE.format(**named),
+        "certificate_lines": CERTIFICATE_LINES.format(**named),
+    }
+    return CredentialsFiles(folder, facts, _render_files(accounts, credentials, facts))
 
 
-def _template_values(
-    config: Config, credentials: UserCredentials, folder: Path, host: str
-) -> dict[str, str]:
-    stem = f"euca2-{credentials.caller.user_name}-{fingerprint(credentials.certificate)[:8]}"
+def zip_credentials(
+    config: Config, accounts: Accounts, caller: Caller, host: str = ""
+) -> tuple[str, bytes]:
+    """Return the name and the bytes of a zip with a user's files, which works wherever it is
+    unpacked. The same user always gets the same keys. Raises NoActiveCredential."""
+    credentials = accounts.user_credentials(caller)
+    facts = _template_values(config, credentials, host)
+    facts |= {
+        "find_elsewhere": FIND_OPEN.format(**facts),
+        "quoted_folder": "$PWD",
+        "others_go": "look which file the shell has open",
+        "cloud_certificate_line": "",
+        "certificate_lines": "",
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.comment = b"Unzip it in a folder of its own, such as ~/.euca, and source eucarc."
+        for name, content, mode in _render_files(accounts, credentials, facts):
+            entry = zipfile.ZipInfo(name, time.gmtime()[:6])
+            entry.external_attr = (stat.S_IFREG | mode) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+    return f"euca2-{make_file_word(credentials.caller.user_name)}-x509.zip", packed.getvalue()
+
+
+def make_file_word(name: str) -> str:
+    """Return a user's name without what a file's name should not have."""
+    return NOT_A_FILE_WORD.sub("-", name)
+
+
+def _render_files(
+    accounts: Accounts, credentials: UserCredentials, facts: dict[str, str]
+) -> list[tuple[str, str, int]]:
+    return [
+        ("eucarc", EUCARC.format(**facts), SECRET),
+        ("euca2ools.ini", EUCA2OOLS.format(**facts), SECRET),
+        ("iamrc", IAMRC.format(**facts), SECRET),
+        ("aws/config", AWS_CONFIG.format(**facts), PUBLIC),
+        ("aws/credentials", AWS_CREDENTIALS.format(**facts), SECRET),
+        ("cloud-cert.pem", accounts.cloud_certificate, PUBLIC),
+        ("ca.crt", accounts.authority.ca_file.read_text(), PUBLIC),
+        (facts["certificate"], credentials.certificate, PUBLIC),
+        (facts["private_key"], credentials.private_key, SECRET),
+    ]
+
+
+def _template_values(config: Config, credentials: UserCredentials, host: str) -> dict[str, str]:
+    user = make_file_word(credentials.caller.user_name)
+    stem = f"euca2-{user}-{fingerprint(credentials.certificate)[:8]}"
     return {
         "endpoint": endpoint(config, host),
         "region": config.cloud.region,
@@ -189,7 +256,5 @@ def _template_values(
         "secret_key": credentials.secret,
         "certificate": f"{stem}-cert.pem",
         "private_key": f"{stem}-pk.pem",
-        "folder": str(folder),
-        "quoted_folder": shlex.quote(str(folder)),
         "profile": AWS_PROFILE,
     }

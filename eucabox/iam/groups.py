@@ -2,6 +2,7 @@
 
 from eucabox import ids
 from eucabox.errors import DeleteConflict, EntityAlreadyExists, LimitExceeded, NoSuchEntity
+from eucabox.iam import account_limits
 from eucabox.iam.constraints import check_name, check_path
 from eucabox.iam.rows import GroupRow, UserRow
 from eucabox.state import State
@@ -27,8 +28,9 @@ def create_group(state: State, account_id: str, group_name: str, path: str = "/"
     }
     with state.transaction():
         _check_free(state, account_id, group_name)
-        if len(list_groups(state, account_id)) >= MOST_GROUPS:
-            raise LimitExceeded(reason=f"Cannot exceed quota for GroupsPerAccount: {MOST_GROUPS}")
+        most = account_limits.read_own(state, account_id).get("groups", MOST_GROUPS)
+        if len(list_groups(state, account_id)) >= most:
+            raise LimitExceeded(reason=f"Cannot exceed quota for GroupsPerAccount: {most}")
         state.insert("groups", row)
     return row
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from jwt import PyJWK
@@ -21,6 +21,7 @@ DISCOVERY = "/.well-known/openid-configuration"
 FRESH, STALE = 3600.0, 86_400.0  # seconds: when keys are fetched again, how long they may serve
 AGAIN = 60.0  # seconds between two tries, whoever asks for which key
 PATIENCE = 10.0  # seconds that one thread waits for another's fetching
+MOST_ASKING = 3  # threads that fetch or wait: a provider that hangs must not take all of the server
 MOST_PROVIDERS, MOST_KEYS = 200, 100
 RSA_BITS = range(2048, 8193)
 USABLE = {"RSA": ("RS256", "RS384", "RS512"), "EC": ("ES256", "ES384", "ES512")}
@@ -43,6 +44,11 @@ class _Known:
     fetched: float = float("-inf")
     tried: float = float("-inf")
     problem: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def needs(self, key_id: str, now: float) -> bool:
+        """Tell whether the keys are to be fetched for the sake of a key."""
+        return now - self.fetched > FRESH or not _choose(self.keys, key_id)
 
 
 class ProviderKeys:
@@ -53,6 +59,7 @@ class ProviderKeys:
         self.fetch: Fetch | None = None
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(MOST_ASKING)
 
     def find(self, provider: OidcProviderRow, key_id: str) -> list[ProviderKey]:
         """Return the keys of an id, of "" all; none where the provider has no such key.
@@ -61,31 +68,40 @@ class ProviderKeys:
         """
         if provider["jwks"]:
             return _choose(_parse(provider["jwks"]), key_id)
-        gil_turns.yield_leadership()  # another computer may take its time
-        if not self._lock.acquire(timeout=PATIENCE):
-            reason = f"The identity provider {provider['url']} is being asked. Try again."
-            raise IdentityProviderUnreachable(reason=reason)
-        try:
-            known = self._remember(provider["provider_id"])
+        known = self._remember(provider["provider_id"])
+        if known.needs(key_id, time.monotonic()):
             self._refresh(known, provider, key_id)
-        finally:
-            self._lock.release()
         chosen = _choose(known.keys, key_id)
         if not chosen and known.problem:
             raise IdentityProviderUnreachable(reason=known.problem)
         return chosen
 
     def _remember(self, provider_id: str) -> _Known:
-        known = self._known.setdefault(provider_id, _Known())
-        self._known.move_to_end(provider_id)
-        if len(self._known) > MOST_PROVIDERS:
-            self._known.popitem(last=False)
-        return known
+        with self._lock:
+            known = self._known.setdefault(provider_id, _Known())
+            self._known.move_to_end(provider_id)
+            if len(self._known) > MOST_PROVIDERS:
+                self._known.popitem(last=False)
+            return known
 
     def _refresh(self, known: _Known, provider: OidcProviderRow, key_id: str) -> None:
+        gil_turns.yield_leadership()  # another computer may take its time
+        place = self._places.acquire(blocking=False)
+        try:
+            if not (place and known.lock.acquire(timeout=PATIENCE)):
+                reason = f"The identity provider {provider['url']} is being asked. Try again."
+                raise IdentityProviderUnreachable(reason=reason)
+            try:
+                self._try_again(known, provider, key_id)
+            finally:
+                known.lock.release()
+        finally:
+            if place:
+                self._places.release()
+
+    def _try_again(self, known: _Known, provider: OidcProviderRow, key_id: str) -> None:
         now = time.monotonic()
-        due = now - known.fetched > FRESH or not _choose(known.keys, key_id)
-        if not due or now - known.tried < AGAIN:
+        if not known.needs(key_id, now) or now - known.tried < AGAIN:
             return
         known.tried = now
         try:

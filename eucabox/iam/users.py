@@ -13,7 +13,7 @@ from eucabox.errors import (
     NoSuchEntity,
     ValidationError,
 )
-from eucabox.iam import iam_tags
+from eucabox.iam import account_limits, iam_tags
 from eucabox.iam.caller import Caller
 from eucabox.iam.constraints import check_name, check_path
 from eucabox.iam.iam_tags import IamTag
@@ -172,8 +172,9 @@ def _check_free(state: State, account_id: str, user_name: str, user_id: str = ""
 def _check_count(state: State, account_id: str) -> None:
     sql = "select count(*) as users from users where account_id = ? and is_root = 0"
     row = state.one(sql, (account_id,))
-    if row and row["users"] >= MOST_USERS:
-        raise LimitExceeded(reason=f"Cannot exceed quota for UsersPerAccount: {MOST_USERS}")
+    most = account_limits.read_own(state, account_id).get("users", MOST_USERS)
+    if row and row["users"] >= most:
+        raise LimitExceeded(reason=f"Cannot exceed quota for UsersPerAccount: {most}")
 
 
 def _erase_policies(state: State, owner_id: str) -> None:

@@ -26,9 +26,14 @@ class Letter:
 def parse_address(text: str) -> str:
     """Return one e-mail address in lower case; raises BadMailAddress for none, or for two."""
     address = ascii_text.lower(ascii_text.strip(text))
-    if not MAIL_ADDRESS.fullmatch(address):
+    if not is_address(address):
         raise BadMailAddress(value=text[:LONGEST_SHOWN])
     return address
+
+
+def is_address(text: str) -> bool:
+    """Tell whether letters can go to this address."""
+    return MAIL_ADDRESS.fullmatch(ascii_text.strip(text)) is not None
 
 
 def make_message(letter: Letter, mail_id: str, created: datetime, sender: str) -> EmailMessage:

@@ -66,6 +66,10 @@ class MailQueue:
             self._state.insert("mails", row)
         return mail_id
 
+    def withdraw(self, mail_id: str) -> None:
+        """Take a letter back, within the transaction that it was posted in."""
+        self._state.delete("mails", {"mail_id": mail_id})
+
     def list_all(self) -> Sequence[ListedMailRow]:
         """Return every letter without its body, the newest first."""
         sql = f"select {_LISTED} from mails order by created desc, rowid desc"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from eucabox import logs
 from eucabox.config import Config
+from eucabox.errors import Fault
 from eucabox.mail.letter import make_message
 from eucabox.mail.queue import MailQueue, hide_codes, pause_after
 from eucabox.mail.smtp import DeliveryError, SmtpClient
@@ -92,16 +93,20 @@ class MailSender:
     def _send(self, mail_id: str) -> bool:
         """Try one letter; tell whether the server may take another."""
         mail = self._get_config().mail
-        letter, created = self._queue.begin_try(mail_id)
-        message = make_message(letter, mail_id, created, mail.sender)
+        try:
+            letter, created = self._queue.begin_try(mail_id)
+            message = make_message(letter, mail_id, created, mail.sender)
+        except (Fault, ValueError) as unreadable:  # such as one sealed with another key
+            failure = DeliveryError(str(unreadable), is_final=True, is_of_server=False)
+            self._handle_failure(mail_id, failure, failure.reason)
+            return True
         try:
             self._client.deliver(mail, message, letter.recipient)
-        except DeliveryError as failure:
+        except DeliveryError as refusal:
             if self._stopping.is_set():
                 return False
-            problem = hide_codes(failure.reason, letter.body)
-            self._handle_failure(mail_id, failure, problem)
-            return not failure.is_of_server
+            self._handle_failure(mail_id, refusal, hide_codes(refusal.reason, letter.body))
+            return not refusal.is_of_server
         self._queue.mark_sent(mail_id)
         logs.say(log, action="SendMail", mail=mail_id, outcome="ok")
         self._set_problem("")

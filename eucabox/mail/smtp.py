@@ -47,7 +47,7 @@ class SmtpClient:
         if self._is_closed:
             self._limit.cut()
         try:
-            with _explain_failure(self._limit, mail.timeout):
+            with _explain_failure(self._limit, mail):
                 server = _SmtpConnection(mail, self._limit)
                 with contextlib.closing(server):
                     _send(server, mail, message, recipient)
@@ -121,17 +121,17 @@ def _send(
 
 
 @contextlib.contextmanager
-def _explain_failure(limit: _TimeLimit, seconds: int) -> Iterator[None]:
+def _explain_failure(limit: _TimeLimit, mail: MailSection) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as problem:  # smtplib's own are OSErrors
         if limit.is_over or isinstance(problem, TimeoutError):
-            reason = f"the server did not take it within {seconds} s"
+            reason = f"the server did not take it within {mail.timeout} s"
             raise DeliveryError(reason) from None
-        raise _to_failure(problem) from None
+        raise _to_failure(problem, f"{mail.server} port {mail.port_number}") from None
 
 
-def _to_failure(problem: OSError | ValueError) -> DeliveryError:
+def _to_failure(problem: OSError | ValueError, server: str) -> DeliveryError:
     if isinstance(problem, smtplib.SMTPRecipientsRefused):
         ((code, text),) = problem.recipients.values()
         return _refuse(code, text)
@@ -146,11 +146,11 @@ def _to_failure(problem: OSError | ValueError) -> DeliveryError:
     if isinstance(problem, UnicodeError):  # whose own words show a piece of the password
         return DeliveryError("login and password must be ASCII, and password_file UTF-8")
     if isinstance(problem, ssl.SSLCertVerificationError):
-        reason = f"its certificate is refused: {problem.verify_message}"
+        reason = f"the certificate of {server} is refused: {problem.verify_message}"
         return DeliveryError(_clean(reason))
-    where = f"{problem.filename}: " if isinstance(problem, OSError) and problem.filename else ""
+    where = (isinstance(problem, OSError) and problem.filename) or server
     words = (isinstance(problem, OSError) and problem.strerror) or str(problem)
-    return DeliveryError(_clean(f"{where}{words}"))
+    return DeliveryError(_clean(f"{where}: {words}"))
 
 
 def _refuse(code: int, text: bytes | str) -> DeliveryError:

@@ -12,6 +12,7 @@ from eucabox.config import Config
 from eucabox.errors import Fault
 from eucabox.iam.credentials_folder import credentials_command, endpoint
 from eucabox.server import malloc, provider_documents, systemd
+from eucabox.server.console_listener import ConsoleListener
 from eucabox.server.guest_listeners import GuestListeners
 from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 
@@ -21,7 +22,7 @@ STOP_SECONDS = 3.0
 
 
 class Server:
-    """The listeners of a cloud: HTTP, HTTPS, and those of its guests, with threads of their own."""
+    """The listeners of a cloud: HTTP, HTTPS, and those of browsers and guests, with own threads."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -29,6 +30,7 @@ class Server:
         self._tls: Tls | None = None
         self._closing = threading.Event()
         self._guests = GuestListeners(cloud)
+        self._console = ConsoleListener(cloud)
 
     def open(self) -> None:
         """Listen for clients. Raises ListenFailed, with nothing left open."""
@@ -46,6 +48,10 @@ class Server:
     def _fetch(self, url: str) -> bytes:
         return provider_documents.fetch(url, self._cloud.config.iam.private_hosts)
 
+    def open_to_browsers(self) -> None:
+        """Listen for people's browsers. The API serves without it."""
+        self._console.open()
+
     def open_to_guests(self) -> None:
         """Listen for guests, once the network is up. The API serves without it."""
         self._guests.open()
@@ -54,11 +60,13 @@ class Server:
         """Load the certificate files again, and let guests in or out as the configuration says."""
         if self._tls:
             self._tls.load()
+        self._console.reload()
         self._guests.reload()
 
     def close(self) -> None:
         """Finish the requests that run and close, within STOP_SECONDS."""
         self._closing.set()
+        self._console.close()
         self._guests.close()
         every = self._list_open()
         threads = [threading.Thread(target=each.shut, daemon=True) for each in every]
@@ -82,7 +90,7 @@ class Server:
                 listener.expire()
 
     def _list_open(self) -> list[Listener]:
-        return [*self._listeners, *self._guests.listeners]
+        return [*self._listeners, *self._console.listeners, *self._guests.listeners]
 
 
 def serve(config: Config) -> int:
@@ -105,6 +113,7 @@ def serve(config: Config) -> int:
     try:
         logs.open_file(config)
         server.open()
+        server.open_to_browsers()
         threading.Thread(target=api.preload, name="warm", daemon=True).start()
         cloud.start()
         server.open_to_guests()

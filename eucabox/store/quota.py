@@ -47,6 +47,7 @@ class Quota:
     ) -> None:
         """`count` returns the bytes in each bucket, `buckets` an account's buckets."""
         self.bounds_bytes = False  # whether there is a limit on bytes at all
+        self.own_limits: Mapping[str, Limits] = {}  # of accounts that have their own, by their ids
         self._limits: Limits | None = None
         self._count = count
         self._buckets = buckets
@@ -57,7 +58,7 @@ class Quota:
 
     @property
     def limits(self) -> Limits | None:
-        """The limits in force."""
+        """The limits in force, of accounts that have none of their own; to be set after those."""
         return self._limits
 
     @limits.setter
@@ -67,8 +68,11 @@ class Quota:
 
     @property
     def _has_byte_limits(self) -> bool:
-        limits = self._limits
-        return limits is not None and bool(limits.bucket_mb or limits.account_mb)
+        every = [self._limits, *self.own_limits.values()]
+        return any(each and (each.bucket_mb or each.account_mb) for each in every)
+
+    def _limits_of(self, owner: str) -> Limits | None:
+        return self.own_limits.get(owner, self._limits)
 
     @property
     def bounds_objects(self) -> bool:
@@ -77,7 +81,8 @@ class Quota:
 
     def check_buckets(self, owner: str) -> None:
         """Raise TooManyBuckets if an account may not have another bucket."""
-        most = self.limits.buckets if self.limits else 0
+        limits = self._limits_of(owner)
+        most = limits.buckets if limits else 0
         if most and (used := len(self._buckets(owner))) >= most:
             raise TooManyBuckets(used=used, most=most)
 
@@ -115,18 +120,25 @@ class Quota:
         return _LimitedStream(self, bucket, stream) if bound else stream
 
     def _full(self, bucket: Bucket, more: int) -> QuotaExceeded | None:
-        limits = self.limits
+        limits = self._limits_of(bucket.owner)
         if limits is None or self._counted < 0:
             return QuotaExceeded(what="", most=0, setting="")  # not counted yet
         most = limits.bucket_mb
         if most and self._bytes.get(bucket.name, 0) + more > most * MIB:
             what = f"The bucket {bucket.name}"
-            return QuotaExceeded(what=what, most=most, setting="[limits] bucket_mb")
+            return QuotaExceeded(
+                what=what, most=most, setting=self._describe(bucket.owner, "bucket_mb")
+            )
         most = limits.account_mb
         if most and self._account_bytes(bucket.owner) + more > most * MIB:
             what = f"The account {bucket.owner}"
-            return QuotaExceeded(what=what, most=most, setting="[limits] account_mb")
+            return QuotaExceeded(
+                what=what, most=most, setting=self._describe(bucket.owner, "account_mb")
+            )
         return None
+
+    def _describe(self, owner: str, key: str) -> str:
+        return "the account's policy" if owner in self.own_limits else f"[limits] {key}"
 
     def _account_bytes(self, owner: str) -> int:
         return sum(self._bytes.get(each.name, 0) for each in self._buckets(owner))

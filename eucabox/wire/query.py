@@ -39,7 +39,9 @@ PATHS = {
 MOST_FORM = 1 << 20
 XML = "text/xml;charset=UTF-8"
 DATED = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]\Z", re.ASCII)
-HINTS = {"iam": " Users and their keys are made on its host, by `eucabox user create`."}
+REASONS = {"ec2": unsupported.ec2_reason, "iam": unsupported.iam_reason}
+# actions that vouch for their callers by other means; `perform` knows who else must sign
+UNSIGNED = frozenset({"AssumeRoleWithWebIdentity"})
 ACTION = re.compile(r"(?:^|&)Action=")
 CREDENTIAL = re.compile(r"(?:^|&)X-Amz-Credential=([^&]*)")
 SCOPE = re.compile(r"[^/,\s]/[0-9]{8}/([^/,\s]*)/([^/,\s]*)/aws4_request", re.ASCII)
@@ -80,11 +82,14 @@ class FormOperation:
 def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
     """Read a request that speaks EC2, STS or IAM. Raises Fault and nothing else for bad input."""
     body = _read_form(request)
-    signed = sign.authenticate_query(request, body, lookup, now)
+    signed = sign.authenticate_query(request, body, lookup, now, UNSIGNED)
     form = signed.body.read(3 * MOST_FORM)  # `body` again; a plus in it may have become %2B
     fields = parsers.parse_form(signed.query, form.decode("latin-1"))
     service = find_service(request, fields)
     operation = _find_operation(service, fields)
+    # Eucalyptus has it on every verb of IAM; the models have it on none
+    account = fields.pop("DelegateAccount", "") if service == "iam" else ""
+    delegated: dict[str, object] = {"delegate_account": account} if account else {}
     plain = {
         name: value
         for name, value in fields.items()
@@ -94,7 +99,7 @@ def understand(request: Request, lookup: Lookup, now: datetime) -> QueryRequest:
         service=service,
         name=operation.name,
         operation=operation,
-        params=operation.read(parsers.build_tree(plain)),
+        params={**delegated, **operation.read(parsers.build_tree(plain))},
         caller=signed.caller,
         api_version=fields["Version"],
         region=signed.region,
@@ -234,9 +239,8 @@ def _find_operation(service: str, fields: dict[str, str]) -> FormOperation:
         raise UnknownApiVersion(version=version[:40])
     operation = compile_operation(service, fields["Action"])
     if (service, operation.name) not in actions.load():
-        reason = unsupported.ec2_reason(operation.name) if service == "ec2" else ""
-        hint = HINTS.get(service, "")
-        what = reason or f"This cloud does not serve {service.upper()}'s {operation.name}.{hint}"
+        reason = REASONS[service](operation.name) if service in REASONS else ""
+        what = reason or f"This cloud does not serve {service.upper()}'s {operation.name}."
         raise UnsupportedOperation(what=what)
     return operation
 

@@ -174,6 +174,11 @@ class StandInAccounts:
     def user_credentials(self, caller: Caller) -> None:
         """Everybody has some."""
 
+    def create_user(self, name: str, email: str = "") -> Caller:
+        made = Caller(ids.account_id(), name, ids.canonical_id(), ids.user_id(), name, admin=False)
+        add_account(self.state, made)
+        return made
+
 
 class StandInStore:
     """Buckets that have a name and an owner."""
@@ -191,8 +196,8 @@ class StandInStore:
     def bucket(self, name: str) -> Bucket:
         return Bucket(name, self.owners[name], MOMENT)
 
-    def buckets(self) -> list[Bucket]:
-        return [self.bucket(name) for name in self.owners]
+    def buckets(self, owner: str | None = None) -> list[Bucket]:
+        return [self.bucket(name) for name in self.owners if owner in (None, self.owners[name])]
 
     def create_bucket(self, name: str, owner: str) -> None:
         self.owners[name] = owner

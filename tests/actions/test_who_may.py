@@ -25,9 +25,10 @@ VERBS = sorted(actions.load())
 # Verbs that need no permission, and those that ask the trust policy of a role.
 FREE = {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")}
 OF_ROLES = {("sts", "AssumeRole"), ("sts", "AssumeRoleWithWebIdentity")}
-OF_GUESTS = {key for key in VERBS if key[0] in ("console", "metadata", "website")}
+OF_THE_CONSOLE = {key for key in VERBS if key[0] == "console"}  # about the caller, or by a code
+OF_GUESTS = {key for key in VERBS if key[0] in ("metadata", "website")}
 REFUSALS = {"AccessDenied", "UnauthorizedOperation"}
-JUDGED = [key for key in VERBS if key not in FREE | OF_ROLES | OF_GUESTS]
+JUDGED = [key for key in VERBS if key not in FREE | OF_ROLES | OF_GUESTS | OF_THE_CONSOLE]
 FOR_ADMIN = [key for key in JUDGED if actions.ACTIONS[key].admin]
 FOR_USERS = [key for key in JUDGED if key not in FOR_ADMIN]
 # what a policy must allow beside the action itself; S3 asks this for what requests carry
@@ -311,7 +312,7 @@ def test_the_verbs_that_are_free_are_few(people: People) -> None:
     eve = people.user("eve")
     assert people.do("sts:GetCallerIdentity", eve)["arn"] == eve.arn
     assert people.do("sts:GetSessionToken", eve)["credentials"]
-    assert set(VERBS) - set(JUDGED) == FREE | OF_ROLES | OF_GUESTS
+    assert set(VERBS) - set(JUDGED) == FREE | OF_ROLES | OF_GUESTS | OF_THE_CONSOLE
     arn = f"arn:aws:iam::{ALICE.account_id}:role/none"
     told = answer_of(
         people, ("sts", "AssumeRole"), eve, {"role_arn": arn, "role_session_name": "s1"}

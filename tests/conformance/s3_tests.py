@@ -1,6 +1,7 @@
 """Runs a checkout of ceph/s3-tests against a eucabox of its own and compares with our document.
 
-    python -m tests.conformance.s3_tests CHECKOUT [--python PYTHON] [-k WORDS] [--all] [--json FILE]
+    python -m tests.conformance.s3_tests CHECKOUT [--python PYTHON] [-k WORDS] [--all]
+        [--json FILE] [--part s3|iam]
 
 What fails without a reason in docs/s3-compatibility.md is an error, and so is a reason for what
 passes.
@@ -14,16 +15,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 import click
 
+from tests.conformance.suite_as_aws import REALM, copy_suite, write_people
+from tests.issuer import serving
 from tests.live.process import Running, running
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "s3-compatibility.md"
 FILES = ("s3tests/functional/test_s3.py", "s3tests/functional/test_headers.py")
+PEOPLE_FILES = ("s3tests/functional/test_iam.py", "s3tests/functional/test_sts.py")
 # the suite's own default exclusions, and what the suite itself says that AWS does otherwise
 EXCLUDED = "not lifecycle_expiration and not cloud_transition and not s3select"
 TRUE_OF_AWS = f"{EXCLUDED} and not fails_on_aws"
@@ -34,6 +39,8 @@ EXTRA = f"""[buckets]
 access_log_seconds = 5
 lifecycle_day_seconds = {DAY}
 kms_keys = {", ".join(KEYS)}
+[iam]
+private_providers = localhost
 """
 ALONE = "test_list_buckets_paginated"  # which wants to see no bucket but its own
 USERS = {"s3 main": "main", "s3 alt": "alt", "s3 tenant": "tenant", "iam": "iam"}
@@ -49,6 +56,12 @@ class Outcome:
     passed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+
+    def add(self, other: "Outcome") -> None:
+        """Add what became of other tests."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
 
 
 def write_settings(cloud: Running, file: Path) -> None:
@@ -95,17 +108,36 @@ def run(checkout: Path, python: str, settings: Path, words: str, marks: str, job
             both = (*both, (ALONE, 1))
     outcome = Outcome()
     for some, at_once in both:
-        for name, found in vars(_run(checkout, python, settings, some, marks, at_once)).items():
-            vars(outcome)[name].extend(found)
+        outcome.add(_run(checkout, python, settings, some, marks, at_once))
     return outcome
 
 
-def _run(checkout: Path, python: str, settings: Path, words: str, marks: str, jobs: int) -> Outcome:
+def run_people(checkout: Path, python: str, cloud: Running, words: str, folder: Path) -> Outcome:
+    """Run the suite's tests of IAM and STS with accounts and an identity provider of our own.
+
+    The copy of the suite has ARNs and providers as AWS has them, see suite_as_aws.py.
+    """
+    with serving(path=f"/auth/realms/{REALM}") as issuer:
+        settings = folder / "people.conf"
+        account = write_people(cloud, issuer, settings)
+        copy = copy_suite(checkout, folder / "suite", account, issuer.url)
+        return _run(copy, python, settings, words, TRUE_OF_AWS, 1, PEOPLE_FILES)
+
+
+def _run(
+    checkout: Path,
+    python: str,
+    settings: Path,
+    words: str,
+    marks: str,
+    jobs: int,
+    files: Sequence[str] = FILES,
+) -> Outcome:
     report = settings.with_suffix(".xml")
     report.unlink(missing_ok=True)  # the last run's would pass for that of one that ends early
     command = [str(Path(python).absolute()), "-m", "pytest", "-q", "-m", marks]
     command += [f"--junitxml={report}", "--tb=short"]
-    command += [f"--timeout={SECONDS}", "-p", "no:cacheprovider", "-n", str(jobs), *FILES]
+    command += [f"--timeout={SECONDS}", "-p", "no:cacheprovider", "-n", str(jobs), *files]
     if words:
         command += ["-k", words]
     environment = {**os.environ, "S3TEST_CONF": str(settings), "PYTHONWARNINGS": "ignore"}
@@ -136,9 +168,16 @@ def reasons(document: str) -> dict[str, str]:
 @click.option("-k", "words", default="", help="Only tests whose names match, as for pytest.")
 @click.option("--all", "everything", is_flag=True, help="Also what AWS itself does otherwise.")
 @click.option("--json", "to", type=click.Path(path_type=Path), help="Write the outcome here too.")
+@click.option("--part", type=click.Choice(["s3", "iam"]), default="", help="Only these tests.")
 @click.option("-j", "--jobs", default=2, help="Tests at the same time.", show_default=True)
 def main(
-    checkout: Path, python: str, words: str, everything: bool, to: Path | None, jobs: int
+    checkout: Path,
+    python: str,
+    words: str,
+    everything: bool,
+    to: Path | None,
+    part: str,
+    jobs: int,
 ) -> None:
     """Run the suite in CHECKOUT and say what passes, what does not, and what is unexplained."""
     folder = Path(tempfile.mkdtemp(prefix="eucabox-s3-tests-", dir="/var/tmp"))
@@ -146,12 +185,16 @@ def main(
         with running(EXTRA) as cloud:
             write_settings(cloud, folder / "s3tests.conf")
             marks = EXCLUDED if everything else TRUE_OF_AWS
-            outcome = run(checkout, python, folder / "s3tests.conf", words, marks, jobs)
+            outcome = Outcome()
+            if part in ("", "s3"):
+                outcome = run(checkout, python, folder / "s3tests.conf", words, marks, jobs)
+            if part in ("", "iam"):
+                outcome.add(run_people(checkout, python, cloud, words, folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if to:
         to.write_text(json.dumps(vars(outcome), indent=1))
-    sys.exit(_say(outcome, whole=not words and not everything))
+    sys.exit(_say(outcome, whole=not words and not everything and not part))
 
 
 def _say(outcome: Outcome, whole: bool) -> int:

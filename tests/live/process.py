@@ -43,6 +43,7 @@ class Running:
     port: int
     https_port: int
     bridge: str
+    console_port: int = 0
     settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
@@ -69,6 +70,10 @@ class Running:
     @property
     def https_endpoint(self) -> str:
         return f"https://127.0.0.1:{self.https_port}"
+
+    @property
+    def console(self) -> str:
+        return f"http://console.localhost:{self.console_port}"
 
     @property
     def ca_path(self) -> Path:
@@ -178,10 +183,12 @@ def running(extra: str = "", place: Path = Path("/var/tmp")) -> Iterator[Running
     # The hypervisor's user has to pass through the folder, so it can't be pytest's private one.
     folder = Path(tempfile.mkdtemp(prefix="eucabox-test-", dir=place))
     folder.chmod(0o755)
-    found = Running(folder, free_port(), free_port(), f"eut{secrets.token_hex(4)}")
+    bridge = f"eut{secrets.token_hex(4)}"
+    found = Running(folder, free_port(), free_port(), bridge, free_port())
     found.config_file.write_text(
         f"[cloud]\ndata_dir = {found.data}\n"
         f"[api]\nport = {found.port}\nhttps_port = {found.https_port}\n"
+        f"[console]\nport = {found.console_port}\n"
         f"[network]\nown_bridge = {found.bridge}\n" + extra
     )
     try:

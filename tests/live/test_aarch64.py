@@ -69,6 +69,8 @@ def folder(guest: tiny_guest.TinyGuest, tmp_path: Path) -> Iterator[Path]:
         [api]
         port = {free_port()}
         https_port = 0
+        [console]
+        enabled = no
         [network]
         own_bridge = eucaarm0
         """)

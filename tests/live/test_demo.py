@@ -24,7 +24,7 @@ def folder() -> Iterator[Path]:
     made.chmod(0o755)
     (made / "eucabox.conf").write_text(
         f"[cloud]\ndata_dir = {made}/data\n"
-        f"[api]\nport = {free_port()}\nhttps_port = 0\n"
+        f"[api]\nport = {free_port()}\nhttps_port = 0\n[console]\nport = {free_port()}\n"
         f"[network]\nown_bridge = eud{secrets.token_hex(4)}\n[node]\nvirt_type = qemu\n"
     )
     yield made

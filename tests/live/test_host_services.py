@@ -15,7 +15,7 @@ from eucabox.network import FilteredGuest
 from eucabox.network.host import mac_of
 from tests.live import packets
 from tests.live.packets import answered, arrives, connects, connects_to, pings, seen, soon
-from tests.live.test_groups import ALL_OUT, NOBODY, Site, built, ingress
+from tests.live.test_groups import ALL_OUT, NOBODY, Site, built, egress, ingress
 from tests.live.test_network import again, give, opened, started
 from tests.live.wires import command, own_host, space
 
@@ -70,11 +70,14 @@ def test_anothers_client_identifier_takes_no_lease(site: Site) -> None:
 # --- this host's own services -------------------------------------------------------------------
 
 
-def test_a_guest_reaches_dhcp_names_and_metadata_of_this_host_alone(site: Site) -> None:
+def test_a_guest_reaches_dhcp_names_metadata_and_the_api_of_this_host_alone(site: Site) -> None:
     site.allow()
+    assert not connects(site.b, None, "198.51.100.1", 8773), "but at its own bridge"
+    for port in (8773, 8443):
+        assert connects(site.b, None, site.gateway, port)
     for address in (site.gateway, "198.51.100.1"):
         assert not connects(site.b, None, address, 22)
-        assert not connects(site.b, None, address, 8773), "the API listens for this host alone"
+        assert not connects(site.b, None, address, 8774)
         assert not arrives(site.b, None, address, 2049)
         assert not pings(site.b, address)
     assert not arrives(site.b, None, "224.0.0.251", 5353)
@@ -82,6 +85,20 @@ def test_a_guest_reaches_dhcp_names_and_metadata_of_this_host_alone(site: Site) 
     assert site.b.run("busybox", "nslookup", f"ip-{site.b_ip.replace('.', '-')}", site.gateway)
     site.allow(ingress("tcp", 22))
     assert connects(None, site.b, site.b_ip, 22), "and this host the guest, by its rules"
+
+
+def test_the_administrator_and_a_groups_rules_keep_guests_from_the_api(site: Site) -> None:
+    config = site.net.config
+    site.net.config = dataclasses.replace(config, api=ApiSection(listen="0.0.0.0", guests=False))
+    site.allow()
+    assert not connects(site.b, None, site.gateway, 8773)
+    site.net.config = config
+    site.allow()
+    assert connects(site.b, None, site.gateway, 8773)
+    site.allow(out=False)
+    assert not connects(site.b, None, site.gateway, 8773)
+    site.allow(egress("tcp", 8773), out=False)
+    assert connects(site.b, None, site.gateway, 8773)
 
 
 def test_what_containers_publish_is_shut_too(site: Site) -> None:

@@ -74,7 +74,10 @@ def test_a_test_letter_goes_to_whom_is_named_or_to_the_administrator(file: Path,
 def test_a_test_letter_that_does_not_leave_says_why(file: Path, port: int) -> None:
     done = run(file, "mail", "test", "ann@example.org")
     assert done.exit_code == 1
-    assert "The letter to ann@example.org did not leave: Connection refused" in done.output
+    assert (
+        f"The letter to ann@example.org did not leave: 127.0.0.1 port {port}: Connection refused"
+        in done.output
+    )
     with post_office.serve(Handler(replies={"MAIL": "550 not you"}), port):
         done = run(file, "mail", "test")
     assert "the sender was refused: 550 not you" in done.output

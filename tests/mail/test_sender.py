@@ -23,6 +23,7 @@ class Desk:
 
     def __init__(self, config: Config, state: State) -> None:
         self.port = post_office.find_port()
+        self.refused = f"127.0.0.1 port {self.port}: Connection refused"
         mail = MailSection(
             server="127.0.0.1", port=self.port, tls="none", sender="c@example.com", timeout=5
         )
@@ -59,7 +60,7 @@ def test_a_server_that_is_down_and_comes_up_gets_every_letter_once(desk: Desk) -
     desk.post("bob@example.com")
     desk.sender.start()
     wait_until(lambda: sum(tries for _, tries, _ in desk.states()) >= 3)
-    assert desk.notes == ["letters wait: Connection refused"]
+    assert desk.notes == [f"letters wait: {desk.refused}"]
     with post_office.serve(handler, desk.port):
         wait_until(lambda: {state for state, *_ in desk.states()} == {"sent"})
         time.sleep(0.3)
@@ -94,7 +95,7 @@ def test_a_letter_that_no_server_ever_takes_is_given_up_with_the_reason(
     assert desk.states() == [("failed", 0, "it was never tried")]
     desk.post()
     desk.sender.look()
-    assert desk.states()[1] == ("failed", 1, "Connection refused")
+    assert desk.states()[1] == ("failed", 1, desk.refused)
     assert any("given up after 0 hours" in line for line in lines)
 
 
@@ -109,7 +110,7 @@ def test_no_letter_leaves_without_a_server_and_a_reload_counts_at_once(
     assert desk.states() == [("waiting", 0, "")]
     desk.set_mail(server="127.0.0.1")
     desk.sender.look()
-    assert desk.states() == [("waiting", 1, "Connection refused")]
+    assert desk.states() == [("waiting", 1, desk.refused)]
     second = desk.post()
     desk.sender.look()
     assert desk.states()[1] == ("waiting", 0, ""), "the server is tried again after a pause"
@@ -148,6 +149,21 @@ def test_the_thread_outlives_an_error(desk: Desk, monkeypatch: pytest.MonkeyPatc
     with post_office.serve(Handler(), desk.port):
         desk.sender.start()
         wait_until(lambda: desk.states() == [("sent", 1, "")])
+
+
+def test_a_letter_that_cannot_be_read_is_given_up_and_holds_no_other_up(
+    desk: Desk, state: State
+) -> None:
+    odd, cut = desk.post("ann@example.com"), desk.post("bob@example.com")
+    desk.post("carl@example.com")
+    state.update("mails", {"mail_id": odd}, subject="two\nlines")
+    state.update("mails", {"mail_id": cut}, body=b"sealed with another key, of another cloud")
+    handler = Handler()
+    with post_office.serve(handler, desk.port):
+        desk.sender.look()
+    assert [state for state, *_ in desk.states()] == ["failed", "failed", "sent"]
+    assert handler.recipients == ["carl@example.com"]
+    assert desk.notes == []
 
 
 def test_it_stops_at_once_while_a_server_is_silent(desk: Desk) -> None:

@@ -101,11 +101,11 @@ def test_a_certificate_that_is_not_trusted_or_not_for_the_name_gets_nothing(
     handler = Handler()
     with post_office.serve(handler, tls=tls, files=certificate) as port:
         failure = fail(port, tls=tls, **login)
-    assert "its certificate is refused: self-signed certificate" in failure.reason
+    assert f"the certificate of localhost port {port} is refused: self-signed" in failure.reason
     other = write_certificate(tmp_path, "mx.example.org")
     with post_office.serve(handler, tls=tls, files=other) as port:
         failure = fail(port, tls=tls, ca_file=str(other[0]), **login)
-    assert "its certificate is refused: Hostname mismatch" in failure.reason
+    assert "is refused: Hostname mismatch" in failure.reason
     assert handler.letters == []
     assert failure.is_of_server
     assert not failure.is_final
@@ -115,7 +115,7 @@ def test_a_server_without_starttls_gets_nothing() -> None:
     handler = Handler()
     with post_office.serve(handler) as port:
         failure = fail(port, tls="starttls")
-    assert failure.reason == "STARTTLS extension not supported by server."
+    assert failure.reason.endswith(": STARTTLS extension not supported by server.")
     assert handler.letters == []
 
 
@@ -162,7 +162,8 @@ def test_a_servers_words_are_one_bounded_line_without_control_characters() -> No
 
 
 def test_nobody_there() -> None:
-    assert fail(post_office.find_port()).reason == "Connection refused"
+    port = post_office.find_port()
+    assert fail(port).reason == f"localhost port {port}: Connection refused"
     assert fail(25, server="no-such-host.invalid").is_of_server
 
 

@@ -9,7 +9,7 @@ import pytest
 from eucabox.image import tiny_guest
 from tests.packages import debs
 from tests.packages.journey import Journey
-from tests.packages.machine import boot
+from tests.packages.machine import Machine, boot
 
 SUITES = os.environ.get("EUCABOX_SUITES", "bookworm trixie").split()
 ENDED = pytest.StashKey[set[str]]()
@@ -74,14 +74,28 @@ def later_deb(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def earlier_deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A deb with an older database; the program is that of EUCABOX_EARLIER_DEB if it names one."""
+    given = os.environ.get("EUCABOX_EARLIER_DEB")
+    folder = tmp_path_factory.mktemp("earlier")
+    return debs.make_earlier(Path(given) if given else debs.build_older(folder / "built"), folder)
+
+
+@pytest.fixture(scope="session")
 def guest() -> tiny_guest.TinyGuest:
     return tiny_guest.build_tiny(GUEST)
 
 
 @pytest.fixture(scope="module", params=SUITES)
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine of a suite, through which the tests of a file go in order."""
+    with boot(request.param) as booted:
+        yield booted
+
+
+@pytest.fixture(scope="module")
 def journey(
-    request: pytest.FixtureRequest, deb: Path, later_deb: Path, guest: tiny_guest.TinyGuest
+    machine: Machine, deb: Path, later_deb: Path, guest: tiny_guest.TinyGuest
 ) -> Iterator[Journey]:
-    """A machine of a suite with the packages beside it, through which the tests go in order."""
-    with boot(request.param) as machine:
-        yield Journey.begin(machine, guest, {"eucabox.deb": deb, "later.deb": later_deb})
+    """The machine with the packages of HEAD beside it."""
+    yield Journey.begin(machine, guest, {"eucabox.deb": deb, "later.deb": later_deb})

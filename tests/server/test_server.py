@@ -34,6 +34,7 @@ class Cloud:
         self.config = given
         self.node = SimpleNamespace(turns=0, wake=self.turn)
         self.network = SimpleNamespace(api_door=None)
+        self.accounts = SimpleNamespace(provider_keys=SimpleNamespace())
         (given.cloud.data_dir / "run").mkdir(exist_ok=True)
     def turn(self): self.node.turns += not Path(sys.argv[1] + ".stuck").exists()
     def list_problems(self): return ["network: none"]
@@ -82,6 +83,7 @@ class Process:
         self.file.write_text(
             f"[cloud]\ndata_dir = {self.folder}\nlog_level = {log_level}\n"
             f"[api]\nport = {self.port}\nhttps_port = 0\n[metadata]\nenabled = no\n"
+            "[console]\nenabled = no\n"
         )
 
     def start(self) -> "subprocess.Popen[str]":

@@ -155,3 +155,28 @@ def test_a_refusal_names_the_setting(store: Store) -> None:
     with pytest.raises(ObjectTooLarge, match="object_mb") as refused:
         put(store, "one", "k", MIB + 1)
     assert "key" not in refused.value.facts  # which documents of errors show as the object's
+
+
+def test_an_account_with_limits_of_its_own_keeps_to_those(store: Store) -> None:
+    store.quota.own_limits = {"a": LimitsSection(buckets=2, bucket_mb=2), "b": LimitsSection()}
+    store.quota.limits = LimitsSection(buckets=1, bucket_mb=1)
+    with pytest.raises(TooManyBuckets, match="allows 2"):
+        store.create_bucket("three", "a")
+    store.create_bucket("four", "b")
+    store.create_bucket("five", "b")
+    store.create_bucket("six", "c")
+    put(store, "one", "k", 2 * MIB)
+    put(store, "four", "k", 3 * MIB)
+    with pytest.raises(QuotaExceeded, match=r"more than 2 MiB.*the account's policy"):
+        put(store, "one", "more", 1)
+    with pytest.raises(QuotaExceeded, match=r"more than 1 MiB.*\[limits\] bucket_mb"):
+        put(store, "six", "k", MIB + 1)
+    with pytest.raises(TooManyBuckets, match="allows 1"):
+        store.create_bucket("seven", "c")
+
+
+def test_limits_of_one_account_alone_are_counted_too(store: Store) -> None:
+    store.quota.own_limits = {"a": LimitsSection(account_mb=1)}
+    store.quota.limits = LimitsSection()
+    with pytest.raises(QuotaExceeded):
+        put(store, "one", "k", MIB + 1)

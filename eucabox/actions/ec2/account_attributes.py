@@ -27,7 +27,7 @@ def describe_account_attributes(call: Call, *, attribute_names: Sequence[str] = 
 
 
 def _list_attributes(call: Call) -> dict[str, str]:
-    limits = call.cloud.config.limits
+    limits = call.limits
     capacity = max((row.max for row in call.cloud.capacity.table()), default=0)
     own = {
         "max-vcpus": limits.vcpus,

@@ -120,7 +120,7 @@ def create_image(
     instance = _get_instance(call, instance_id, "CreateImage")
     caller = call.user
     with call.cloud.state.transaction():
-        image_access.check_limit(call.cloud.state, call.cloud.config.limits, call.account_id)
+        image_access.check_limit(call.cloud.state, call.limits, call.account_id)
         image = call.cloud.images.create_pending(caller, instance, name, description)
         bucket, _, manifest = image["image_location"].partition("/")
         bundle_id = call.cloud.bundles.create_task(

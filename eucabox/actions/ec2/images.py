@@ -134,7 +134,7 @@ def register_image(
         if image_id:
             image_access.get_launchable(call.cloud.state, caller, image_id, kind)
     new_tags = tags.from_specifications(tag_specifications, "image")
-    image_access.check_limit(call.cloud.state, call.cloud.config.limits, call.account_id)
+    image_access.check_limit(call.cloud.state, call.limits, call.account_id)
     row = call.cloud.images.register(
         caller,
         image_location,
@@ -243,7 +243,7 @@ def copy_image(
     if copy_image_tags and source["account_id"] == caller.account_id:
         own = tags.tags_of(state, [source_image_id]).get(source_image_id, [])
         new_tags = {**{each["key"]: each["value"] for each in own}, **new_tags}
-    image_access.check_limit(state, call.cloud.config.limits, call.account_id)
+    image_access.check_limit(state, call.limits, call.account_id)
     row = call.cloud.images.copy(
         caller, source, name, description, client_token, context=call.context
     )

@@ -168,7 +168,7 @@ def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
     least, most = request.min_count, request.max_count
     allowed = capacity.count_allowed(
         call.cloud.state,
-        call.cloud.config.limits,
+        call.limits,
         call.account_id,
         vcpus=spec.instance_type.vcpus,
         least=least,

@@ -156,7 +156,7 @@ def _authorize(
         group_rules = security_groups.rules(state, [row["group_id"]])
         same_direction = permissions.rules_in_direction(group_rules, is_egress)
         permissions.raise_if_exists(row, parsed, same_direction)
-        security_groups.check_rules_limit(call.cloud.config.limits, len(group_rules) + len(parsed))
+        security_groups.check_rules_limit(call.limits, len(group_rules) + len(parsed))
         added = [
             security_groups.add_rule(
                 state, row["group_id"], is_egress=is_egress, **asdict(rule), description=text

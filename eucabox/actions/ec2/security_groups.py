@@ -59,7 +59,7 @@ def create_security_group(
         groups = security_groups.ensure_and_list(state, call.account_id)
         if group_name in (row["group_name"] for row in groups):
             raise GroupExists(name=group_name)
-        security_groups.check_limit(call.cloud.config.limits, len(groups))
+        security_groups.check_limit(call.limits, len(groups))
         row = security_groups.create(state, call.account_id, group_name, description)
         tags.write(state, call.account_id, row["group_id"], new_tags)
     return {"return": True, "group_id": row["group_id"], "tags": tags.to_api(new_tags)}

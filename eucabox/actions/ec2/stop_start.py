@@ -15,6 +15,7 @@ from eucabox.errors import (
     StopProtected,
     UnsupportedOperation,
 )
+from eucabox.iam import account_limits
 from eucabox.instance_states import NO_REASON, USER_SHUTDOWN, InstanceState, Reason
 
 
@@ -83,9 +84,10 @@ def _start(call: Call, row: ListedInstance) -> Result:
         return instances.state_change(row, InstanceState(row["state"]))
     if task := bundle_tasks.find_open_task(call.cloud.state, row["instance_id"]):
         raise bundle_tasks.bundling_in_progress(row["instance_id"], task)
+    state, most = call.cloud.state, call.cloud.config.limits
     capacity.count_allowed(
-        call.cloud.state,
-        call.cloud.config.limits,
+        state,
+        account_limits.read_limits(state, most, row["account_id"]),
         row["account_id"],
         vcpus=row["vcpus"],
         least=1,

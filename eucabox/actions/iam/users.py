@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from eucabox.actions import Call, Result, action
 from eucabox.iam import iam_tags, users
-from eucabox.iam.constraints import check_arn, check_path_prefix
+from eucabox.iam.attached_policies import check_boundary
+from eucabox.iam.constraints import check_path_prefix
 from eucabox.iam.iam_tags import IamTag
 from eucabox.iam.paging import DEFAULT_ITEMS, cut_page
 
@@ -19,9 +20,9 @@ def create_user(
     tags: Sequence[IamTag] = (),
 ) -> Result:
     """Create a user, who may do nothing yet and has no credentials."""
-    if permissions_boundary:
-        check_arn("permissionsBoundary", permissions_boundary)
     state = call.cloud.state
+    if permissions_boundary:
+        check_boundary(state, call.account_id, permissions_boundary)
     user = users.create_user(state, call.account_id, user_name, path, permissions_boundary, tags)
     return {"user": users.to_api(user, iam_tags.list_tags(state, user["user_id"]))}
 

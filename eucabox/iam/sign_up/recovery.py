@@ -13,6 +13,7 @@ from eucabox.iam.sign_up.codes import DECOY, RECOVER, Codes
 from eucabox.iam.sign_up.letters import Letters
 from eucabox.iam.sign_up.password_changes import store_password
 from eucabox.mail import MailQueue
+from eucabox.mail.letter import is_address
 from eucabox.state import State
 
 LONGEST_NAME = 254  # characters, as of an address
@@ -28,6 +29,9 @@ class RootRow(TypedDict):
     user_name: str
     account_name: str
     email: str
+
+
+NOBODY = RootRow(user_id="", user_name="", account_name="", email="nobody@example.com")
 
 
 class Recovery:
@@ -64,13 +68,14 @@ class Recovery:
         self._attempts.count("recover", name, FOR_ONE_NAME)
         lifetime = timedelta(minutes=config.sign_up.recover_minutes)
         with self._state.transaction():
-            root = self._find_root(name)
-            user_id = root["user_id"] if root else None
-            code = self._codes.make(RECOVER if root else DECOY, lifetime, user_id=user_id)
-            if root:
-                letters = Letters(config)
-                account_name, email = root["account_name"], root["email"]
-                self._mail.post(letters.tell_recovery(email, account_name, code, source))
+            found = self._find_root(name)
+            root, purpose = (found, RECOVER) if found else (NOBODY, DECOY)
+            code = self._codes.make(purpose, lifetime, user_id=root["user_id"] or None)
+            account_name, email = root["account_name"], root["email"]
+            letter = Letters(config).tell_recovery(email, account_name, code, source)
+            mail_id = self._mail.post(letter)
+            if found is None:  # the same was done as for a person who is there
+                self._mail.withdraw(mail_id)
 
     def set_password(self, code: str, password: str, source: str = "") -> str:
         """Spend a code, set the password, and end what is signed in; return the account's name.
@@ -87,19 +92,17 @@ class Recovery:
             self._codes.spend(RECOVER, code)
             self._codes.forget(RECOVER, root["user_id"])
             store_password(self._state, root["user_id"], hashed)
-            if config.mail.server and email:
+            if config.mail.server and is_address(email):
                 self._mail.post(Letters(config).tell_new_password(email, account_name))
         return account_name
 
     def _find_root(self, name: str) -> RootRow | None:
         """Return the root that a person means, if letters reach it: by address, then by name."""
-        conditions = ("email = ?", "lower(account_name) = ?", "admin = 1 and lower(user_name) = ?")
-        for condition in conditions:
-            sql = f"{_ROOTS} and email <> '' and {condition}"
-            row = self._state.select_one(RootRow, sql, (name,))
-            if row is not None:
-                return row
-        return None
+        sql = f"""{_ROOTS} and email <> '' and (email = :name or lower(account_name) = :name
+          or admin = 1 and lower(user_name) = :name)
+          order by email = :name desc, lower(account_name) = :name desc"""
+        rows = self._state.select(RootRow, sql, {"name": name})
+        return next((row for row in rows if is_address(row["email"])), None)
 
     def _get_root(self, user_id: str | None) -> RootRow:
         row = self._state.select_one(RootRow, f"{_ROOTS} and user_id = ?", (user_id,))

@@ -18,6 +18,7 @@ from eucabox.iam.sign_up.form import AccountForm, check_form, check_text
 from eucabox.iam.sign_up.letters import Letters
 from eucabox.iam.sign_up.password_changes import store_password
 from eucabox.mail import Letter, MailQueue
+from eucabox.mail.letter import is_address
 from eucabox.state import State
 
 log = logging.getLogger("eucabox.sign_up")
@@ -61,11 +62,11 @@ class SignUps:
         self._attempts.count_source("sign-up", source, settings.requests_per_hour)
         checked = check_form(form, settings)
         self._attempts.count("sign-up", checked.email, FOR_ONE_ADDRESS)
+        self._check_number()  # before the work that hashing is
         hashed = passwords.hash_password(checked.password)
         with self._state.transaction():
             self.drop_expired()
-            if len(self.list_all()) >= settings.most_waiting:
-                raise SignUpsFull(count=settings.most_waiting)
+            self._check_number()
             refusal = self._find_conflict(checked)
             if refusal is None:
                 self._store(checked, hashed)
@@ -132,6 +133,11 @@ class SignUps:
     def _letters(self) -> Letters:
         return Letters(self._get_config())
 
+    def _check_number(self) -> None:
+        most = self._get_config().sign_up.most_waiting
+        if len(self.list_all()) >= most:
+            raise SignUpsFull(count=most)
+
     def _find_conflict(self, form: AccountForm) -> Letter | None:
         """Return what the person is told instead, if the address or the name is taken."""
         owner = self._accounts.get_by_email(form.email)
@@ -164,12 +170,9 @@ class SignUps:
             expires=ids.time_text(now + timedelta(days=config.sign_up.request_days)),
         )
         self._state.insert("sign_ups", row)
-        administrator = config.mail.administrator or self._find_administrator()
-        if administrator:
+        administrator = config.mail.administrator or self._accounts.ensure_administrator().email
+        if is_address(administrator):
             self._post(self._letters.announce_sign_up(row, administrator))
-
-    def _find_administrator(self) -> str:
-        return self._accounts.ensure_administrator().email
 
     def _ask_to_confirm(self, row: SignUpRow) -> None:
         lifetime = timedelta(hours=self._get_config().sign_up.confirm_hours)

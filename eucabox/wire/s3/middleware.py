@@ -1,5 +1,5 @@
 """What surrounds the verbs of buckets: a browser's preflight instead of one, and after one the CORS
-headers and the access log."""
+headers, the sandbox of pages and the access log."""
 
 import logging
 from typing import Protocol
@@ -10,7 +10,7 @@ from eucabox.s3.cors import SETTING as CORS
 from eucabox.s3.cors import rules_of
 from eucabox.store.types import Bucket
 from eucabox.wire.request import Answer, Exchange, Request
-from eucabox.wire.s3 import access_log_records, cors
+from eucabox.wire.s3 import access_log_records, cors, sandbox
 from eucabox.wire.s3.access_log_records import LoggingCloud
 from eucabox.wire.s3.routes import bucket_in
 
@@ -40,10 +40,13 @@ def preflight(cloud: BucketCloud, request: Request) -> Answer:
     )
 
 
-def finish(cloud: BucketCloud, exchange: Exchange) -> None:
-    """Add the CORS headers to an answer and record the exchange in the access logs. The verb is
-    done, so what goes wrong here is logged and never costs the answer."""
+def finish(cloud: BucketCloud, exchange: Exchange, *, confines: bool) -> None:
+    """Add the CORS headers to an answer and, if it `confines` pages, their sandbox; record the
+    exchange in the access logs. The verb is done, so what goes wrong here is logged and never
+    costs the answer."""
     try:
+        if confines:
+            sandbox.confine(exchange)
         bucket = _find_bucket(cloud, exchange)
         settings = bucket.settings if bucket is not None else {}
         if CORS in settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import io
+from collections.abc import Collection
 from datetime import datetime
 from hashlib import sha256
 
@@ -18,10 +19,15 @@ MOST_PARAMETERS = 20_000  # what is signed is read and sorted several ways
 
 
 def authenticate_query(
-    request: Request, form: bytes, lookup: Lookup, now: datetime
+    request: Request,
+    form: bytes,
+    lookup: Lookup,
+    now: datetime,
+    unsigned: Collection[str] = (),
 ) -> AuthenticatedRequest:
     """Check the signature of a query request whose whole body is `form`.
 
+    A request without one is anonymous if its action is among `unsigned`.
     The body is always covered: version 4 by its digest, version 2 by its parameters. Raises
     MissingAuthenticationToken without a signature, AuthFailure or InvalidClientTokenId for a key
     that is unknown or inactive, SignatureDoesNotMatch, RequestExpired, IncompleteSignature,
@@ -39,6 +45,9 @@ def authenticate_query(
     if v2.carries_signature(request, form):
         return _verify_v2(request, form, check)
     action = params.get("Action") or parse_query(form).get("Action")
+    if action in unsigned:
+        body = io.BytesIO(form)
+        return AuthenticatedRequest(body, decoded_length=len(form), query=request.query)
     what = f"the {mask(action)} request" if action else "each request"
     raise MissingAuthenticationToken(action=what)
 

@@ -26,6 +26,8 @@ class People:
         self.world = World(config, state)
         self.cloud = self.world.cloud
         self.state = state
+        self.cloud.applied = 0
+        self.cloud.apply_limits = self.count_applied
         self.accounts = self.cloud.accounts = Accounts(config, state)
         for root in (CLOUD_ROOT, ROOT, OTHER_ROOT):
             row = {
@@ -37,6 +39,10 @@ class People:
                 "created": ids.now(),
             }
             state.insert("users", row)
+
+    def count_applied(self) -> None:
+        """Stand in for the cloud that hands an account's limits to the store."""
+        self.cloud.applied += 1
 
     def do(self, name: str, caller: Caller = ROOT, /, **params: Any) -> Any:
         """The answer of a verb."""

@@ -150,6 +150,16 @@ def test_a_boundary_is_put_and_taken_away(owners: Entities, kind: str) -> None:
     assert owners.state.query(sql) == [{"arn": ""}]
 
 
+def test_a_user_is_made_with_a_boundary_that_exists(iam: Entities) -> None:
+    none = DENY_ALL + "none"
+    members = {"user_name": "ann", "permissions_boundary": none}
+    assert iam.refused("CreateUser", **members) == (
+        "NoSuchEntity", f"Scope ARN: {none} does not exist or is not attachable.",
+    )  # fmt: skip
+    user = iam.do("CreateUser", user_name="ann", permissions_boundary=DENY_ALL)["user"]
+    assert user["permissions_boundary"]["permissions_boundary_arn"] == DENY_ALL
+
+
 def test_another_account_reaches_nothing(owners: Entities) -> None:
     own = {"role_name": "one"}
     refusal = owners.refused("PutRolePolicy", OTHER_ROOT, **own, policy_name="a",

@@ -2,16 +2,18 @@
 
 import hmac
 import json
+import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from eucabox.errors import Fault
+from eucabox.errors import Fault, IdentityProviderUnreachable
 from eucabox.iam import provider_keys
 from eucabox.iam.caller import Caller
 from eucabox.server import provider_documents
@@ -285,6 +287,29 @@ def test_a_provider_that_sends_byte_by_byte_is_left(
     began = time.monotonic()
     assert realm.refuse().code == "IDPCommunicationError"
     assert time.monotonic() - began < 5
+
+
+def test_a_provider_that_hangs_takes_few_threads(
+    realm: Realm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging, seen = threading.Event(), threading.Semaphore(0)
+
+    def hang(url: str) -> bytes:
+        seen.release()
+        hanging.wait(30)
+        raise IdentityProviderUnreachable(reason="no answer")
+
+    realm.doors.accounts.provider_keys.fetch = hang
+    token = realm.issuer.token()
+    with ThreadPoolExecutor(provider_keys.MOST_ASKING) as pool:
+        waiting = [pool.submit(realm.refuse, token) for _ in range(provider_keys.MOST_ASKING)]
+        assert seen.acquire(timeout=30)
+        deadline = time.monotonic() + 30
+        while "is being asked" not in (text := realm.refuse(token).message):
+            assert time.monotonic() < deadline, text
+        hanging.set()
+        assert {each.result(30).code for each in waiting} == {"IDPCommunicationError"}
+    assert not seen.acquire(blocking=False)  # the others took the first one's outcome
 
 
 def test_keys_that_check_no_token(realm: Realm) -> None:

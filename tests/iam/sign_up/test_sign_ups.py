@@ -151,9 +151,24 @@ def test_what_is_taken_is_told_to_the_address_alone(
     assert len(office.sign_ups.list_all()) == 1
 
 
-def test_a_request_that_could_not_be_mailed_is_not_stored(office: Office, fill_in: Form) -> None:
-    office.set_mail(administrator="not an address")
-    with pytest.raises(errors.BadMailAddress):
+@pytest.mark.parametrize("address", ["", "a_b@c_d", "op@example.org"])
+def test_without_an_address_of_the_administrators_a_request_waits_all_the_same(
+    office: Office, fill_in: Form, address: str
+) -> None:
+    office.set_mail(administrator="")
+    administrator = office.accounts.ensure_administrator().account_id
+    office.state.update("accounts", {"account_id": administrator}, email=address)
+    office.sign_ups.request_account(fill_in())
+    assert len(office.sign_ups.list_all()) == 1
+    mailed = [letter.recipient for letter in office.take_letters()]
+    assert mailed == (["op@example.org"] if address.startswith("op") else [])
+
+
+def test_a_request_whose_letter_finds_no_place_is_not_stored(
+    office: Office, fill_in: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eucabox.mail.queue.MOST_WAITING", 0)
+    with pytest.raises(errors.MailQueueFull):
         office.sign_ups.request_account(fill_in())
     assert office.state.query("select * from sign_ups") == []
 

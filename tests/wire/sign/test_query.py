@@ -28,6 +28,17 @@ def test_unsigned() -> None:
     assert nameless.endswith(" Sign each request with an access key of this cloud.")
 
 
+def test_an_action_that_nobody_needs_to_sign() -> None:
+    request = signer.request("POST", "/", body=FORM)
+    signed = authenticate_query(request, FORM, KNOWN, signer.NOW, {"DescribeInstances"})
+    assert (signed.version, signed.caller, signed.body.read(1000)) == (0, None, FORM)
+    wrong = four()
+    wrong.headers["authorization"] = wrong.headers["authorization"][:-4] + "0000"
+    with pytest.raises(Fault) as caught:
+        authenticate_query(wrong, FORM, KNOWN, signer.NOW, {"DescribeInstances"})
+    assert caught.value.code == "SignatureDoesNotMatch"
+
+
 def test_version_four() -> None:
     signed = accepted(four(), FORM)
     assert (signed.version, signed.region, signed.service) == (4, "eucabox", "ec2")

@@ -1,0 +1,138 @@
+"""What every answer of the console carries, and the pages that say what went wrong."""
+
+import logging
+
+from flask import Response, g, make_response, render_template, request
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from eucabox import logs
+from eucabox.console.guard import WrongHost
+from eucabox.console.site import current_console
+from eucabox.console.visitor import current_visitor, keep_visit
+from eucabox.errors import Fault
+
+log = logging.getLogger("eucabox.console")
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
+    # Without any referrer a browser would say of our own forms that they come from nowhere.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+LONG = "public, max-age=31536000, immutable"  # of a file whose address changes with it
+STATUS = {
+    "AccessDenied": 403,
+    "AccessDeniedException": 403,
+    "UnauthorizedOperation": 403,
+    "MissingAuthenticationToken": 403,
+    "NoSuchEntity": 404,
+    "EntityAlreadyExists": 409,
+    "LimitExceeded": 409,
+    "DeleteConflict": 409,
+    "ServiceUnavailable": 503,
+    "Throttling": 429,
+    "RequestLimitExceeded": 429,
+    "InternalError": 500,
+}
+TEXTS = {
+    404: "The address may be mistyped, or the page has moved.",
+    405: "This address is not for what was sent to it.",
+    413: "A form has at most 64 KiB.",
+}
+TITLES = {
+    400: "That can't be read",
+    403: "Not allowed",
+    404: "There is no such page",
+    405: "Not that way",
+    413: "Too large",
+    429: "Too often",
+    503: "Too busy",
+}
+
+
+def finish(response: Response) -> Response:
+    """Put the headers on an answer and log it; runs after every page."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    is_asset = request.endpoint == "static" and response.status_code in (200, 304)
+    fresh = request.args.get("v") == current_console().assets_version
+    response.headers["Cache-Control"] = LONG if is_asset and fresh else "no-store"
+    if not is_asset:
+        keep_visit(response)
+        _log(response.status_code)
+    return response
+
+
+def _log(status: int) -> None:
+    """One line, without the query: the codes of mailed links stand there."""
+    caller = current_visitor().caller
+    logs.say(
+        log,
+        method=request.method,
+        page=request.endpoint or "-",
+        user=caller.label if caller else "-",
+        source=request.remote_addr or "-",
+        status=status,
+        request_id=g.get("request_id", "-"),
+    )
+
+
+def refuse(problem: HTTPException) -> Response:
+    """Return the page of an error of HTTP, such as an address that is not there."""
+    if problem.response is not None:
+        return make_response(problem.response)
+    if isinstance(problem, InternalServerError):
+        return refuse_failure(problem)
+    if isinstance(problem, WrongHost):
+        return _show_plainly(problem.code, problem.description)
+    code = problem.code or 500
+    is_own = problem.description != type(problem).description
+    text = problem.description if is_own else TEXTS.get(code)
+    response = _show_problem(code, text or problem.description or "")
+    for name, value in problem.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
+
+
+def refuse_fault(fault: Fault) -> Response:
+    """Return the page of what a verb refused."""
+    return _show_problem(get_status(fault), fault.message, fault.code)
+
+
+def refuse_failure(_problem: Exception) -> Response:
+    """Log what should not happen, and say where to look, without the templates: they may be it."""
+    number = g.get("request_id", "-")
+    log.exception("a page of the console failed: request %s", number)
+    text = f"Something broke. The log has the cause, at request {number}."
+    return _show_plainly(InternalServerError.code, text)
+
+
+def get_status(fault: Fault) -> int:
+    """Return the HTTP status of a fault."""
+    if fault.code.startswith("NoSuch"):
+        return 404
+    return STATUS.get(fault.code, 400)
+
+
+def _show_plainly(status: int, text: str) -> Response:
+    response = make_response(f"{text}\n", status)
+    response.mimetype = "text/plain"
+    return response
+
+
+def _show_problem(status: int, text: str, code: str = "") -> Response:
+    title = TITLES.get(status, "That did not work")
+    page = render_template("problem.html", title=title, text=text, code=code, status=status)
+    return make_response(page, status)

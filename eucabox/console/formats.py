@@ -1,0 +1,55 @@
+"""How values look on a page: moments, browsers; filters of the templates."""
+
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
+
+from eucabox import ids
+
+BROWSERS = (
+    ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"), ("curl/", "curl"),
+)  # fmt: skip
+SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"),
+    ("Mac OS X", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux"),
+)  # fmt: skip
+STEPS = ((86400 * 2, 86400, "days"), (3600 * 2, 3600, "hours"), (120, 60, "minutes"))
+
+
+def register(filters: MutableMapping[str, Callable[..., object]]) -> None:
+    """Give the templates these filters."""
+    filters["moment"] = show_moment
+    filters["age"] = show_age
+    filters["browser"] = name_browser
+
+
+def to_datetime(value: object) -> datetime | None:
+    """Return a moment that a verb gave, or the database; None for none."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    return ids.parse_time(value) if isinstance(value, str) and value else None
+
+
+def show_moment(value: object) -> str:
+    """Return a moment as 2026-11-30 12:05 UTC."""
+    moment = to_datetime(value)
+    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else "never"
+
+
+def show_age(value: object) -> str:
+    """Return how long ago a moment was, such as 3 hours ago."""
+    moment = to_datetime(value)
+    if moment is None:
+        return "never"
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for least, unit, word in STEPS:
+        if seconds >= least:
+            return f"{int(seconds // unit)} {word} ago"
+    return "just now" if seconds < 60 else "a minute ago"
+
+
+def name_browser(agent: str) -> str:
+    """Return what a browser calls itself, in two words."""
+    browser = next((name for mark, name in BROWSERS if mark in agent), "Another program")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    return f"{browser} on {system}" if system else browser

@@ -1,0 +1,144 @@
+"""What is refused before any page sees it: hosts, origins, methods, sizes, forms of others."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Response, redirect, request, url_for
+from werkzeug.exceptions import (
+    BadRequest,
+    Forbidden,
+    HTTPException,
+    LengthRequired,
+    MethodNotAllowed,
+    RequestEntityTooLarge,
+    RequestURITooLarge,
+    UnsupportedMediaType,
+)
+
+from eucabox.console.site import MOST_BODY, current_console
+from eucabox.console.visitor import Visitor, is_csrf_right, load_visitor
+
+METHODS = ("GET", "HEAD", "POST")
+MOST_PATH, MOST_QUERY = 512, 1024  # bytes
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")  # of this machine, typed by people
+PUBLIC = "is_public"
+NEEDED_WITH_OLD_PASSWORD = ("password.show", "password.change", "sign_in.leave", "static")
+
+
+class WrongHost(HTTPException):
+    """The console was asked under a name that is not its own."""
+
+    code = 421
+    description = "This server does not know itself under that name."
+
+
+def check_request() -> Response | None:
+    """Refuse a request that no page of ours makes; load its visitor; ask a stranger to sign in.
+
+    Runs before every page. Returns an answer instead of the page's own, or None.
+    """
+    _check_sizes()
+    wrong_host = _check_host()
+    if wrong_host:
+        return wrong_host
+    _check_origin()
+    visitor = load_visitor()
+    if request.method == "POST" and not is_csrf_right():
+        raise Forbidden("This form is too old, or not from here. Load the page anew and try again.")
+    return _ask_to_sign_in(visitor)
+
+
+def _check_sizes() -> None:
+    if request.method not in METHODS:
+        raise MethodNotAllowed(METHODS, "Pages are read with GET, and forms sent with POST.")
+    if len(request.path.encode()) > MOST_PATH or len(request.query_string) > MOST_QUERY:
+        raise RequestURITooLarge("The address is longer than any of this console's.")
+    if request.method != "POST":
+        return
+    if request.content_length is None:
+        raise LengthRequired("A form says how long it is.")
+    if request.content_length > MOST_BODY:
+        raise RequestEntityTooLarge(f"A form has at most {MOST_BODY} bytes.")
+    if request.mimetype not in FORMS:
+        raise UnsupportedMediaType("A form is sent as a form.")
+
+
+def _check_host() -> Response | None:
+    """Names that are not ours could be anybody's: a page of theirs would be let in to ours."""
+    host = request.headers.get("Host", "").lower()
+    settings = current_console().cloud.config.console
+    name, port = _split_port(host)
+    if name in settings.known_hosts and port.isdigit() | (not port):
+        return None
+    if request.method in ("GET", "HEAD") and (name in OWN_NAMES or name == settings.listen):
+        return _redirect_away(settings.url + "/")
+    raise WrongHost(f"The console is at {settings.url}/")
+
+
+def _split_port(host: str) -> tuple[str, str]:
+    name, colon, port = host.rpartition(":")
+    return (name, port) if colon and not port.endswith("]") else (host, "")
+
+
+def _redirect_away(address: str) -> Response:
+    response = redirect(address, 307)
+    assert isinstance(response, Response)
+    return response
+
+
+def _check_origin() -> None:
+    """Nobody else's page may send a form, or load a page of ours as a part of its own.
+
+    Browsers say where a request is from: Origin with every POST, Sec-Fetch-Site with all.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    if request.method == "POST":
+        origin = request.headers.get("Origin", "")
+        parts = urlsplit(origin) if origin.isascii() else urlsplit("")
+        is_ours = parts.scheme in ("http", "https") and parts.netloc == request.headers["Host"]
+        if not is_ours or site != "same-origin":
+            raise Forbidden("A form of another site, or of none, is not taken.")
+    elif site not in ("same-origin", "none") and not _is_link():
+        raise Forbidden("Other sites may have links to these pages, and nothing else of them.")
+
+
+def _is_link() -> bool:
+    headers = request.headers
+    modes = headers.get("Sec-Fetch-Mode", ""), headers.get("Sec-Fetch-Dest", "")
+    return modes == ("navigate", "document")
+
+
+def _ask_to_sign_in(visitor: Visitor) -> Response | None:
+    endpoint = request.endpoint or ""
+    view = current_console().view_functions.get(endpoint)
+    if view is None or endpoint == "static" or getattr(view, PUBLIC, False):
+        return None
+    if visitor.session is None:
+        return _send_to("sign_in.show", next=_target())
+    if visitor.session["password_reset_required"] and endpoint not in NEEDED_WITH_OLD_PASSWORD:
+        return _send_to("password.show")
+    return None
+
+
+def _target() -> str | None:
+    """The page to go on to, once its visitor has signed in."""
+    if request.method == "POST" or request.path == "/":
+        return None
+    query = request.query_string.decode("ascii", "replace")
+    return f"{request.path}?{query}" if query else request.path
+
+
+def _send_to(endpoint: str, **values: Any) -> Response:
+    response = redirect(url_for(endpoint, **values), 303)
+    assert isinstance(response, Response)
+    return response
+
+
+def check_text(value: str, most: int, what: str) -> str:
+    """Return a field's text without blanks around it; raises BadRequest where it is too long or
+    has control characters."""
+    text = value.strip()
+    if len(text) > most or any(each < " " or each == "\x7f" for each in text):
+        raise BadRequest(f"{what} is too long, or has characters that no keyboard writes.")
+    return text

@@ -1,0 +1,131 @@
+"""Who is logged in: sessions in the database, under a hash of what the browser holds; no HTTP."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypedDict
+
+from eucabox import ids
+from eucabox.config import ConsoleSection
+from eucabox.state import State
+
+TOKEN_BYTES = 32
+TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)  # so many letters that many bytes have
+MOST_SESSIONS = 20  # of a user; one more ends the oldest
+MOST_AGENT = 200  # characters that are kept of what the browser says it is
+USED_AGAIN = timedelta(minutes=1)  # not every request writes to the disk
+
+
+class LoginSessionRow(TypedDict):
+    """A session of the console; `password_created` is of the password that it began with."""
+
+    session_hash: str
+    user_id: str
+    password_created: str
+    created: str
+    last_used: str
+    expires: str
+    source: str
+    user_agent: str
+
+
+class LiveSessionRow(LoginSessionRow):
+    """A session whose user is still there, with what its caller is looked up by."""
+
+    account_id: str
+    password_reset_required: int
+
+
+def make_token() -> str:
+    """Return a new secret for a browser to hold."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def is_token(text: str) -> bool:
+    """Whether a cookie's value may be such a secret."""
+    return TOKEN.fullmatch(text) is not None
+
+
+def hash_token(token: str) -> str:
+    """Return what the database has of a secret."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def derive_csrf(token: str) -> str:
+    """Return what the forms of a browser's pages hold, which only that browser's pages know."""
+    return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+
+class LoginSessions:
+    """The sessions of all users. One ends when it was idle, when its time is over, when its user
+    goes or gets another password, and when it is ended by hand."""
+
+    def __init__(self, state: State, settings: Callable[[], ConsoleSection]) -> None:
+        self._state = state
+        self._settings = settings
+
+    def begin(self, user_id: str, source: str, user_agent: str) -> str:
+        """Begin a session of a user and return the secret for the browser."""
+        token, now = make_token(), datetime.now(UTC)
+        end = now + timedelta(hours=self._settings().session_hours)
+        with self._state.transaction():
+            user = self._state.one("select * from users where user_id = ?", (user_id,))
+            self._drop_old(user_id, now)
+            row = {
+                "session_hash": hash_token(token),
+                "user_id": user_id,
+                "password_created": user["password_created"] if user else "",
+                "created": ids.time_text(now),
+                "last_used": ids.time_text(now),
+                "expires": ids.time_text(end),
+                "source": source,
+                "user_agent": user_agent[:MOST_AGENT],
+            }
+            self._state.insert("login_sessions", row)
+        return token
+
+    def find(self, token: str) -> LiveSessionRow | None:
+        """Return the live session of a secret, and count it as used; None where there is none."""
+        if not is_token(token):
+            return None
+        now = datetime.now(UTC)
+        sql = """select s.*, account_id, password_reset_required from login_sessions s
+          join users u using (user_id) where session_hash = ? and expires > ? and last_used > ?
+          and s.password_created = u.password_created and u.password <> ''"""
+        bounds = (ids.time_text(now), ids.time_text(now - self._idle))
+        row = self._state.select_one(LiveSessionRow, sql, (hash_token(token), *bounds))
+        if row and ids.parse_time(row["last_used"]) < now - USED_AGAIN:
+            where = {"session_hash": row["session_hash"]}
+            self._state.update("login_sessions", where, last_used=ids.time_text(now))
+        return row
+
+    def list_sessions(self, user_id: str) -> list[LoginSessionRow]:
+        """Return a user's live sessions, the newest first."""
+        now = datetime.now(UTC)
+        sql = """select * from login_sessions where user_id = ? and expires > ? and last_used > ?
+          order by created desc limit ?"""
+        bounds = (ids.time_text(now), ids.time_text(now - self._idle), MOST_SESSIONS)
+        return self._state.select(LoginSessionRow, sql, (user_id, *bounds))
+
+    def end(self, user_id: str, session_hash: str) -> bool:
+        """End one session of a user; whether there was one."""
+        where = {"session_hash": session_hash, "user_id": user_id}
+        return self._state.delete("login_sessions", where) > 0
+
+    @property
+    def _idle(self) -> timedelta:
+        return timedelta(minutes=self._settings().idle_minutes)
+
+    def _drop_old(self, user_id: str, now: datetime) -> None:
+        """Drop what is over, of all users, and of this one what would be too many."""
+        with self._state.transaction() as database:
+            bounds = (ids.time_text(now), ids.time_text(now - self._idle))
+            sql = "delete from login_sessions where expires <= ? or last_used <= ?"
+            database.execute(sql, bounds)
+            sql = """delete from login_sessions where user_id = ? and session_hash not in
+              (select session_hash from login_sessions where user_id = ?
+               order by created desc limit ?)"""
+            database.execute(sql, (user_id, user_id, MOST_SESSIONS - 1))

@@ -1,0 +1,53 @@
+"""The one table of what the console offers, and whether a user may have it; performs nothing."""
+
+from dataclasses import dataclass
+
+from eucabox import actions
+from eucabox.console.site import current_console
+from eucabox.iam.caller import Caller
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A page in the navigation; `needs` is the verb without which it is empty, None for none."""
+
+    label: str
+    endpoint: str
+    icon: str
+    needs: tuple[str, str] | None = None
+    section: str = ""
+    about: str = ""  # for a tile on the first page
+
+
+OFFERS = (
+    Offer("Home", "home.show", "home"),
+    Offer(
+        "Credentials", "credentials.show", "key", section="You",
+        about="Access keys, certificates and the zip for your clients.",
+    ),
+    Offer("Password", "password.show", "lock", section="You", about="Choose another one."),
+    Offer(
+        "Sessions", "sessions.show", "screen", section="You",
+        about="Where you are signed in, and how to end it.",
+    ),
+    Offer(
+        "Requests", "sign_ups.show", "people", ("bootstrap", "ListSignUps"), "Administration",
+        "Who asks for an account: approve or reject.",
+    ),
+)  # fmt: skip
+
+
+def list_offers(caller: Caller | None) -> list[Offer]:
+    """Return the pages for a user; none for one who has not signed in."""
+    if caller is None:
+        return []
+    return [each for each in OFFERS if each.needs is None or may(caller, *each.needs)]
+
+
+def may(caller: Caller, service: str, name: str) -> bool:
+    """Whether a user may perform a verb on anything at all; perform() judges the rest."""
+    action = actions.load().get((service, name))
+    if action is None or (action.admin and not caller.admin):
+        return False
+    policies = current_console().cloud.accounts.authorization.find_policies(caller)
+    return policies.may_permit(f"{service}:{name}")

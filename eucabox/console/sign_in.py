@@ -1,0 +1,101 @@
+"""Finds the user behind account, name and password, in the same time whether there is one."""
+
+import logging
+import threading
+from typing import TypedDict
+
+from eucabox import ids, logs
+from eucabox.console.attempt_limits import AttemptLimits
+from eucabox.errors import PasswordsBusy
+from eucabox.iam.passwords import check_password
+from eucabox.state import State
+
+log = logging.getLogger("eucabox.console")
+
+ADMINISTRATORS = "eucalyptus"  # the account of a user that names none, and has none of its name
+# Attempts in 15 minutes: at one name by one address, by one address, at one name by all.
+MOST_OF_BOTH, MOST_OF_ADDRESS, MOST_OF_NAME = 8, 60, 200
+MOST_WAITING = 6  # requests that wait for a password's check; the others' pages need threads too
+_waiting = threading.BoundedSemaphore(MOST_WAITING)
+
+
+class SignInRow(TypedDict):
+    """A user with its password's hash, "" for none."""
+
+    user_id: str
+    account_id: str
+    account_name: str
+    user_name: str
+    password: str
+
+
+class TooManyAttemptsError(Exception):
+    """This may be guessing; `seconds` is how long it takes until the next attempt counts."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+def sign_in(
+    state: State, limits: AttemptLimits, names: tuple[str, str], password: str, source: str
+) -> SignInRow | None:
+    """Return the user of (account, user name) whose password this is, or None.
+
+    The account is its name, its alias or its number, or "". Raises TooManyAttemptsError and
+    PasswordsBusy.
+    """
+    keys = _name_limits(names, source)
+    seconds = limits.begin(keys)
+    if seconds:
+        _log(names, source, "Throttling")
+        raise TooManyAttemptsError(seconds)
+    row = find_user(state, *names)
+    if not check_quietly(password, row["password"] if row else ""):
+        _log(names, source, "AuthFailure")
+        return None
+    limits.forgive(keys)
+    _log(names, source, "ok")
+    assert row is not None
+    state.update("users", {"user_id": row["user_id"]}, password_last_used=ids.now())
+    return row
+
+
+def check_quietly(password: str, stored: str) -> bool:
+    """Tell whether a password is right; raises PasswordsBusy where too many wait for that."""
+    if not _waiting.acquire(blocking=False):
+        raise PasswordsBusy(count=MOST_WAITING)
+    try:
+        return check_password(password, stored)
+    finally:
+        _waiting.release()
+
+
+def find_user(state: State, account: str, user: str) -> SignInRow | None:
+    """Return the user of that name in the account of that name, alias or number; without an
+    account the user whose account has its own name or, without that, the administrators'."""
+    accounts = [account] if account else [user, ADMINISTRATORS]
+    for each in accounts:
+        sql = """select user_id, account_id, account_name, user_name, password
+          from users join accounts using (account_id)
+          where lower(user_name) = lower(?)
+          and (account_name = ? or account_id = ? or (alias = ? and alias <> ''))
+          order by account_name = ? desc"""
+        row = state.select_one(SignInRow, sql, (user, each, each, each, each))
+        if row:
+            return row
+    return None
+
+
+def _name_limits(names: tuple[str, str], source: str) -> dict[str, int]:
+    name = "/".join(names).lower()
+    return {
+        f"sign-in {source} {name}": MOST_OF_BOTH,
+        f"sign-in {source}": MOST_OF_ADDRESS,
+        f"sign-in {name}": MOST_OF_NAME,
+    }
+
+
+def _log(names: tuple[str, str], source: str, outcome: str) -> None:
+    user = "/".join(filter(None, names))[:100]
+    logs.say(log, action="SignIn", user=user or "-", source=source or "-", outcome=outcome)

@@ -1,0 +1,45 @@
+"""What every page of the console may ask for: its cloud, its sessions, its limits; no page."""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from flask import Flask, current_app
+from jinja2 import StrictUndefined
+
+from eucabox.console.attempt_limits import AttemptLimits
+from eucabox.console.login_sessions import LoginSessions
+
+if TYPE_CHECKING:
+    from eucabox.cloud import Cloud
+
+MOST_BODY = 64 * 1024  # bytes of a form
+
+
+class Console(Flask):
+    """The console's application, with what its pages need beside Flask's own."""
+
+    def __init__(self, cloud: "Cloud") -> None:
+        super().__init__("eucabox.console", static_url_path="/static")
+        self.cloud = cloud
+        self.login_sessions = LoginSessions(cloud.state, lambda: cloud.config.console)
+        self.limits = AttemptLimits()
+        self.config["MAX_CONTENT_LENGTH"] = MOST_BODY
+        self.url_map.merge_slashes = False
+        self.jinja_env.undefined = StrictUndefined
+        self.jinja_env.trim_blocks = self.jinja_env.lstrip_blocks = True
+
+    @cached_property
+    def assets_version(self) -> str:
+        """A word that changes with any of the static files, so that browsers may keep them."""
+        digest = hashlib.sha256()
+        for file in sorted(Path(str(self.static_folder)).rglob("*")):
+            if file.is_file():
+                digest.update(file.read_bytes())
+        return digest.hexdigest()[:12]
+
+
+def current_console() -> Console:
+    """Return the console that serves this request."""
+    return cast(Console, current_app)

@@ -1,0 +1,63 @@
+"""The listener that people's browsers reach; never what a page means."""
+
+import threading
+
+from eucabox.cloud import Cloud
+from eucabox.console.application import create_app
+from eucabox.server.guest_listeners import TEND_SECONDS, BridgeListener, Place
+from eucabox.server.listener import Listener, Tls
+
+CONSOLE_HEAD = 16 * 1024  # bytes: browsers send cookies
+
+
+class ConsoleListener:
+    """The console's port. The API serves without it: what stands in its way, as another program on
+    the port, is logged, noted for the operator, and tried again."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._tls: Tls | None = None
+        self._closing = threading.Event()
+        self._door = BridgeListener(cloud, "console", self._find_place, self._make)
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """The one that is open, if it is."""
+        return [self._door.listener] if self._door.listener else []
+
+    def open(self) -> None:
+        """Listen, where the configuration says so, and go on trying where that can't be."""
+        if self._cloud.config.console.enabled:
+            self._door.tend()
+            if not self.listeners:
+                threading.Thread(target=self._retry, name="console", daemon=True).start()
+
+    def reload(self) -> None:
+        """Load the certificate again."""
+        if self._tls:
+            self._tls.load()
+
+    def close(self) -> None:
+        """Try no more; the one that is open is the caller's to shut."""
+        self._closing.set()
+
+    def _retry(self) -> None:
+        while not self.listeners and not self._closing.wait(TEND_SECONDS):
+            self._door.tend()
+
+    def _find_place(self) -> Place:
+        settings = self._cloud.config.console
+        return Place(settings.listen, settings.port, None)
+
+    def _make(self, place: Place) -> Listener:
+        settings = self._cloud.config.console
+        if settings.is_https:
+            self._tls = Tls(*self._cloud.accounts.server_certificate())
+        return Listener(
+            (place.address, place.port),
+            create_app(self._cloud),
+            settings.threads,
+            ("console", "port"),
+            self._tls,
+            head=CONSOLE_HEAD,
+        )

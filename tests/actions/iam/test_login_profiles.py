@@ -1,0 +1,177 @@
+"""Login profiles, ChangePassword and the account's password policy, as IAM answers."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from eucabox import ids
+from eucabox.errors import Fault
+from eucabox.iam import login_profiles, password_policies
+from eucabox.iam.passwords import check_password
+from eucabox.iam.users import find_user
+from tests.actions.iam.conftest import OTHER_ROOT, ROOT, People
+
+FIRST, SECOND = "correct horse", "battery Staple 1!"
+
+
+def stored(people: People, name: str = "ann") -> str:
+    return find_user(people.state, ROOT.account_id, name)["password"]
+
+
+def test_a_user_gets_changes_and_loses_a_password(people: People) -> None:
+    ann = people.create_manager("ann")
+    made = people.do("CreateLoginProfile", user_name="ann", password=FIRST)["login_profile"]
+    assert (made["user_name"], made["password_reset_required"]) == ("ann", False)
+    assert people.do("GetLoginProfile", user_name="ann") == {"login_profile": made}
+    assert FIRST not in stored(people)
+    people.do("ChangePassword", ann, old_password=FIRST, new_password=SECOND)
+    assert check_password(SECOND, stored(people))
+    with pytest.raises(Fault, match="must delete login profile first"):
+        people.do("DeleteUser", user_name="ann")
+    people.do("DeleteLoginProfile", user_name="ann")
+    assert stored(people) == ""
+    people.do("DeleteUserPolicy", user_name="ann", policy_name="iam")
+    people.do("DeleteUser", user_name="ann")
+
+
+def test_an_administrator_has_a_user_choose_a_password(people: People) -> None:
+    people.create_user("ann")
+    one = {"user_name": "ann"}
+    people.do("CreateLoginProfile", **one, password=FIRST, password_reset_required=True)
+    assert people.do("GetLoginProfile", **one)["login_profile"]["password_reset_required"]
+    people.do("UpdateLoginProfile", **one, password_reset_required=False)
+    assert check_password(FIRST, stored(people))
+    people.do("UpdateLoginProfile", **one, password=SECOND)
+    assert check_password(SECOND, stored(people))
+    assert not people.do("GetLoginProfile", **one)["login_profile"]["password_reset_required"]
+
+
+def test_a_code_of_ours_has_to_be_changed(people: People) -> None:
+    people.create_user("ann")
+    user = find_user(people.state, ROOT.account_id, "ann")
+    code = login_profiles.give_code(people.state, user)
+    assert len(code) == 24
+    assert check_password(code, stored(people))
+    assert people.do("GetLoginProfile", user_name="ann")["login_profile"]["password_reset_required"]
+
+
+def test_who_has_a_password_or_none_is_told_so(people: People) -> None:
+    ann = people.create_manager("ann")
+    sentence = "Login Profile for User ann cannot be found"
+    for verb in ("GetLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile"):
+        with pytest.raises(Fault, match=sentence) as caught:
+            people.do(verb, user_name="ann")
+        assert caught.value.code == "NoSuchEntity"
+    with pytest.raises(Fault, match=sentence):
+        people.do("ChangePassword", ann, old_password=FIRST, new_password=SECOND)
+    people.do("CreateLoginProfile", user_name="ann", password=FIRST)
+    with pytest.raises(Fault, match="Login Profile for User ann already exists") as caught:
+        people.do("CreateLoginProfile", user_name="ann", password=SECOND)
+    assert caught.value.code == "EntityAlreadyExists"
+    with pytest.raises(Fault, match="cannot be found"):
+        people.do("UpdateLoginProfile", OTHER_ROOT, user_name="ann", password=SECOND)
+    assert check_password(FIRST, stored(people))
+
+
+def test_a_wrong_old_password_and_a_root_change_nothing(people: People) -> None:
+    ann = people.create_manager("ann")
+    people.do("CreateLoginProfile", user_name="ann", password=FIRST)
+    with pytest.raises(Fault, match="The old password was incorrect") as caught:
+        people.do("ChangePassword", ann, old_password=SECOND, new_password=SECOND)
+    assert caught.value.code == "AccessDenied"
+    with pytest.raises(Fault, match="Only IAM Users can change their own password") as caught:
+        people.do("ChangePassword", old_password=FIRST, new_password=SECOND)
+    assert caught.value.code == "InvalidUserType"
+
+
+@pytest.mark.parametrize("password", ["password", "short", "x" * 129, "ann@example.com"])
+def test_a_poor_password_is_refused(people: People, password: str) -> None:
+    people.create_user("ann@example.com")
+    with pytest.raises(Fault) as caught:
+        people.do("CreateLoginProfile", user_name="ann@example.com", password=password)
+    assert caught.value.code == "PasswordPolicyViolation"
+    assert stored(people, "ann@example.com") == ""
+
+
+def test_an_account_has_a_password_policy_of_its_own(people: People) -> None:
+    for verb in ("GetAccountPasswordPolicy", "DeleteAccountPasswordPolicy"):
+        with pytest.raises(Fault) as caught:
+            people.do(verb)
+        assert caught.value.code == "NoSuchEntity"
+    people.do(
+        "UpdateAccountPasswordPolicy",
+        minimum_password_length=12, require_symbols=True, require_numbers=True,
+        require_uppercase_characters=True, require_lowercase_characters=True, max_password_age=90,
+    )  # fmt: skip
+    assert people.do("GetAccountPasswordPolicy")["password_policy"] == {
+        "minimum_password_length": 12, "require_symbols": True, "require_numbers": True,
+        "require_uppercase_characters": True, "require_lowercase_characters": True,
+        "allow_users_to_change_password": False, "expire_passwords": True,
+        "max_password_age": 90, "hard_expiry": False,
+    }  # fmt: skip
+    people.create_user("ann")
+    with pytest.raises(
+        Fault, match="a minimum length of 12, a symbol, a number, an upper"
+    ) as caught:
+        people.do("CreateLoginProfile", user_name="ann", password="only lower")
+    assert caught.value.code == "PasswordPolicyViolation"
+    people.do("CreateLoginProfile", user_name="ann", password=SECOND)
+    people.do("DeleteAccountPasswordPolicy")
+    people.do("UpdateLoginProfile", user_name="ann", password="only lower")
+    with pytest.raises(Fault):
+        people.do("GetAccountPasswordPolicy", OTHER_ROOT)
+
+
+def test_an_account_may_let_its_users_change_their_passwords(people: People) -> None:
+    ann = people.create_user("ann")
+    people.do("CreateLoginProfile", user_name="ann", password=FIRST)
+    change = {"old_password": FIRST, "new_password": SECOND}
+    with pytest.raises(Fault, match="not authorized to perform: iam:ChangePassword"):
+        people.do("ChangePassword", ann, **change)
+    people.do("UpdateAccountPasswordPolicy", allow_users_to_change_password=True)
+    deny = {"Effect": "Deny", "Action": "iam:ChangePassword", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": deny})
+    row = {"owner_id": ann.user_id, "policy_name": "no", "document": document}
+    people.state.insert("inline_policies", row)
+    with pytest.raises(Fault, match="explicit deny"):
+        people.do("ChangePassword", ann, **change)
+    people.state.delete("inline_policies", {"owner_id": ann.user_id})
+    people.do("ChangePassword", ann, **change)
+    assert check_password(SECOND, stored(people))
+    assert people.do("GetAccountPasswordPolicy", ann)
+    with pytest.raises(Fault, match="not authorized to perform: iam:ListUsers"):
+        people.do("ListUsers", ann)
+
+
+def test_an_update_of_the_policy_sets_all_of_it(people: People) -> None:
+    people.do("UpdateAccountPasswordPolicy", require_symbols=True)
+    people.do("UpdateAccountPasswordPolicy", hard_expiry=True)
+    assert people.do("GetAccountPasswordPolicy")["password_policy"] == {
+        "minimum_password_length": 6, "require_symbols": False, "require_numbers": False,
+        "require_uppercase_characters": False, "require_lowercase_characters": False,
+        "allow_users_to_change_password": False, "expire_passwords": False, "hard_expiry": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"minimum_password_length": 5}, {"minimum_password_length": 129}, {"max_password_age": 1096}],
+)
+def test_a_policy_that_is_none_is_refused(people: People, members: Any) -> None:
+    with pytest.raises(Fault) as caught:
+        people.do("UpdateAccountPasswordPolicy", **members)
+    assert caught.value.code == "ValidationError"
+
+
+def test_a_password_expires_as_the_policy_has_it(people: People) -> None:
+    people.create_user("ann")
+    people.do("CreateLoginProfile", user_name="ann", password=FIRST)
+    old = ids.time_text(datetime.now(UTC) - timedelta(days=11))
+    people.state.update("users", {"user_name": "ann"}, password_created=old)
+    user = find_user(people.state, ROOT.account_id, "ann")
+    assert not password_policies.is_expired(people.state, user)
+    for days, expired in ((12, False), (10, True)):
+        people.do("UpdateAccountPasswordPolicy", max_password_age=days)
+        assert password_policies.is_expired(people.state, user) == expired

@@ -1,0 +1,121 @@
+"""A browser with a window that nobody sees, led by Playwright, for the console's pages."""
+
+import contextlib
+import http.client
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.live.process import Running
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+AXE = Path(sys.prefix) / "axe" / "axe.min.js"
+SIZES = {"wide": (1440, 900), "narrow": (360, 740)}
+COLOURS = ("light", "dark")
+PASSWORD = "a long enough password"
+REPORT = """document.addEventListener("securitypolicyviolation", (event) =>
+  window.reportViolation(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));"""
+
+
+@dataclass
+class Visit:
+    """A browser's window, with what must not happen in it."""
+
+    context: BrowserContext
+    page: Page
+    cloud: Running
+    violations: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.cloud.console + path)
+        return self.page
+
+    def sign_in(self, user: str, password: str = PASSWORD, account: str = "") -> Page:
+        page = self.open("/sign-in")
+        page.get_by_label("User name").fill(user)
+        page.get_by_label("Password").first.fill(password)
+        if account:
+            page.get_by_label("Account").fill(account)
+        page.get_by_role("button", name="Sign in").click()
+        return page
+
+    def set_first_password(self) -> Page:
+        code = (self.cloud.data / "first-run-code").read_text().strip()
+        page = self.open("/")
+        page.get_by_label("Code").fill(code)
+        page.locator("#password").fill(PASSWORD)
+        page.locator("#again").fill(PASSWORD)
+        page.get_by_role("button", name="Set the password").click()
+        return page
+
+    def request(self, method: str, path: str) -> int:
+        """Ask with this window's cookies and no browser; return the status."""
+        cookies = self.context.cookies(self.cloud.console)
+        pairs = "; ".join(f"{each.get('name')}={each.get('value')}" for each in cookies)
+        headers = {"Host": self.cloud.console.removeprefix("http://"), "Cookie": pairs}
+        client = http.client.HTTPConnection("127.0.0.1", self.cloud.console_port, timeout=30)
+        with contextlib.closing(client):
+            client.request(method, path, headers=headers)
+            return client.getresponse().status
+
+    def note_violation(self, text: str) -> None:
+        self.violations.append(text)
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def check(self) -> None:
+        """Nothing went wrong so far that no test looks at itself."""
+        assert (self.violations, self.elsewhere, self.errors) == ([], [], [])
+
+    def find_faults(self) -> list[str]:
+        """What axe calls serious or critical on the page as it is, and what is too wide."""
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate("axe.run({resultTypes: ['violations']})")
+        faults = [
+            f"{each['id']}: {each['nodes'][0]['html'][:200]}"
+            for each in found["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        over = self.page.evaluate(width)
+        return [*faults, f"{over} pixels too wide"] if over > 0 else faults
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def visiting(
+    browser: Browser, cloud: Running, size: str = "wide", colours: str = "light"
+) -> Iterator[Visit]:
+    """A window of its own, with no cookie of another."""
+    width, height = SIZES[size]
+    options: Any = {"viewport": {"width": width, "height": height}, "color_scheme": colours}
+    context = browser.new_context(**options)
+    visit = Visit(context, context.new_page(), cloud)
+    context.expose_function("reportViolation", visit.note_violation)
+    context.add_init_script(REPORT)
+    visit.page.on("request", lambda request: _note_elsewhere(visit, request.url))
+    visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    try:
+        yield visit
+    finally:
+        context.close()
+
+
+def _note_elsewhere(visit: Visit, url: str) -> None:
+    if not url.startswith((visit.cloud.console, "data:", "blob:")):
+        visit.elsewhere.append(url)
