@@ -17,5 +17,5 @@ trap 'rm -rf "$folder"' EXIT INT TERM
 unset PYTHONDONTWRITEBYTECODE
 status=0
 TMPDIR=$folder "$@" -n 2 --dist worksteal -m "not slow" --ignore tests/live -q -p no:cacheprovider \
-    --basetemp "$folder/pytest" -o tmp_path_retention_policy=none || status=$?
+    --basetemp "$folder/pytest" -o tmp_path_retention_policy=failed || status=$?
 exit "$status"

@@ -16,6 +16,7 @@ from eucabox import logs
 from eucabox.actions import delegation, permissions, unsupported
 from eucabox.config import LimitsSection
 from eucabox.errors import (
+    AccessDenied,
     DryRunOperation,
     Fault,
     InvalidAction,
@@ -240,9 +241,8 @@ def _check_caller(definition: Action, call: Call) -> None:
     if call.caller is None and not definition.anonymous:
         raise MissingAuthenticationToken(action=definition.name)
     if definition.admin and not (call.caller and call.caller.admin):
-        raise UnauthorizedOperation(
-            reason=f"{definition.name} is for the administrator of this cloud."
-        )
+        refusal = UnauthorizedOperation if definition.service == "ec2" else AccessDenied
+        raise refusal(reason=f"{definition.name} is for the administrator of this cloud.")
 
 
 def _check_chance(call: Call) -> None:

@@ -25,13 +25,14 @@ def take_account(params: dict[str, object]) -> str:
 
 def find_delegate(state: State, accounts: Accounts, caller: Caller, name: str) -> Caller:
     """Return the root of the account of that name, number or alias, as whom the administrator
-    calls; anybody may name its own account, and stays who it is.
+    calls, though not with the keys of a session; anybody may name its own account, and stays who
+    it is.
 
     Raises DelegationDenied (AccessDenied) and NoSuchEntity.
     """
     if name in (caller.account_id, caller.account_name):
         return caller
-    if not caller.admin:
+    if not caller.admin or caller.is_limited:
         raise DelegationDenied(arn=caller.arn)
     root = accounts.user_of(find_account(state, name)["account_id"])
     return replace(root, access_key_id=caller.access_key_id)

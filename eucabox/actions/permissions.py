@@ -10,7 +10,8 @@ from eucabox.iam.authorization_messages import encode_message
 from eucabox.iam.caller import Caller
 from eucabox.iam.needed_permission import NeededPermission, NeededValues
 from eucabox.iam.needed_permissions import IamRequest
-from eucabox.iam.policy.decision import decide
+from eucabox.iam.password_policies import read_policy
+from eucabox.iam.policy.decision import Outcome, decide
 from eucabox.iam.policy.refusals import describe_refusal
 from eucabox.iam.policy.request import AuthorizationRequest
 
@@ -31,6 +32,7 @@ FREE = frozenset(
 # The console's own are about whoever calls them alone, or are let in by a code.
 ELSEWHERE = frozenset({"console", "metadata", "s3", "s3control", "website"})
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
+OWN_PASSWORD = ("iam:ChangePassword", "iam:GetAccountPasswordPolicy")
 LONGEST_SHOWN = 300  # characters of a resource in a refusal
 
 
@@ -73,9 +75,20 @@ def _check_one(call: "Call", caller: Caller, service: str, needed: NeededPermiss
     principal = caller.principal
     values = NeededValues(needed, principal, policies.tags, call.context, policies.facts)
     request = AuthorizationRequest(needed.action, needed.resource, principal, values)
-    if policies.permit(request):
+    if policies.permit(request) or _grants_own_password(call, caller, request):
         return
     raise _refuse(call, service, request, needed)
+
+
+def _grants_own_password(call: "Call", caller: Caller, request: AuthorizationRequest) -> bool:
+    """Whether the account lets its users change their passwords, and no policy forbids it."""
+    if request.action not in OWN_PASSWORD or caller.session is not None:
+        return False
+    policy = read_policy(call.cloud.state, caller.account_id)
+    if policy is None or not policy.allow_users_to_change_password:
+        return False
+    applicable = call.cloud.accounts.authorization.find_policies(caller).applicable
+    return decide(request, applicable).outcome is not Outcome.EXPLICIT_DENY
 
 
 def _refuse(

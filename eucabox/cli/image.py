@@ -62,7 +62,7 @@ def image(context: click.Context, folder: Path | None) -> None:
 @click.argument("what", type=click.Choice(["tiny", "debian"]), default="tiny")
 @click.option("--out", type=FOLDER, required=True, help="The folder for the files.")
 def build(what: str, out: Path) -> None:
-    """Build a guest from Debian packages: kernel, ramdisk, root, and of debian a whole disk.
+    """Build a guest from distribution packages: kernel, ramdisk, root, and of debian a whole disk.
 
     tiny boots in seconds; debian has cloud-init, and needs mmdebstrap and root to be built.
     """

@@ -39,7 +39,7 @@ def send_test(context: CommandContext, address: str) -> None:
     config = context.config
     settings.check(config)
     if not config.mail.server:
-        raise MailNotSet(instead="Set it, and sender and base_url.")
+        raise MailNotSet(instead="Set it, and sender.")
     recipient = parse_address(address or config.mail.administrator or _find_address(config))
     message = make_message(
         Letter(recipient, TEST.subject, TEST.body),

@@ -352,6 +352,11 @@ class Config:
         return Path(self.cloud.log_file or self.cloud.data_dir / "log" / "eucabox.log")
 
     @property
+    def base_url(self) -> str:
+        """What the links in letters begin with, without a slash at its end."""
+        return self.mail.base_url or self.console.url
+
+    @property
     def bucket_root(self) -> Path:
         """The folder that holds the buckets."""
         return Path(self.buckets.path or self.cloud.data_dir / "buckets")

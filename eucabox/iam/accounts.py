@@ -264,6 +264,12 @@ class Accounts:
         rows = self._state.query(sql, (account, account, "[0-9]" * 12))
         return any(user in ("", row["user_name"]) for row in rows)
 
+    def knows_role(self, account: str, role: str) -> bool:
+        """Tell whether the account of this id or name has a role of that name."""
+        sql = """select 1 from roles join accounts using (account_id) where role_name = ?
+          and (account_id = ? or (account_name = ? and not account_name glob ?))"""
+        return self._state.one(sql, (role, account, account, "[0-9]" * 12)) is not None
+
     @cached_property
     def cloud_certificate(self) -> str:
         """The certificate that bundles are encrypted for, as PEM."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from eucabox import ids
 from eucabox.errors import PasswordPolicyViolation
 from eucabox.iam.constraints import check_number
-from eucabox.iam.passwords import LONGEST, SHORTEST
+from eucabox.iam.passwords import LONGEST
 from eucabox.iam.rows import UserRow
 from eucabox.state import State
 
@@ -50,10 +50,6 @@ class PasswordPolicy:
         if lacks:
             reason = f"{VIOLATION} {', '.join(lacks)}: the account's policy wants it."
             raise PasswordPolicyViolation(reason=reason)
-
-
-# What counts in an account that has no policy: its users may change their passwords.
-NO_POLICY = PasswordPolicy(SHORTEST, allow_users_to_change_password=True)
 
 
 def read_policy(state: State, account_id: str) -> PasswordPolicy | None:

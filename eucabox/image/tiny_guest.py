@@ -1,10 +1,12 @@
-"""The tiny guest: a kernel, a ramdisk and a root made from Debian packages; installs nothing."""
+"""The tiny guest: a kernel, a ramdisk and a root made from packages of Debian or Ubuntu, whichever
+this host is; installs nothing."""
 
 import gzip
 import hashlib
 import json
 import lzma
 import os
+import platform
 import re
 import shutil
 import tempfile
@@ -50,6 +52,7 @@ TEXTS = {
     "etc/profile": "[ ! -r /etc/profile.d/eucabox.sh ] || . /etc/profile.d/eucabox.sh\n",
     "etc/issue": "eucabox tiny guest\n",
 }
+UBUNTU_KERNEL = "linux-image-virtual"
 DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 Progress = Callable[[str], None]
@@ -112,8 +115,8 @@ def _packages(work: Path, tell: Progress) -> Path:
     """Download and unpack the packages and return the folder with their files."""
     downloads, tree = work / "packages", work / "tree"
     downloads.mkdir()
-    tell("downloading Debian packages")
-    wanted, known = [architecture.HOST.kernel_package, "busybox-static", "dropbear-bin"], set[str]()
+    tell("downloading distribution packages")
+    wanted, known = [_kernel_package(), "busybox-static", "dropbear-bin", "zstd"], set[str]()
     while wanted:
         _download(downloads, wanted)
         known.update(wanted)
@@ -121,13 +124,22 @@ def _packages(work: Path, tell: Progress) -> Path:
             name
             for path in downloads.glob("*.deb")
             for name in _depends(path)
-            if name.startswith(("lib", "zlib1g", "linux-image-"))
+            if name.startswith(("lib", "zlib1g", "linux-image-", "linux-modules-"))
         }
         wanted = sorted(dependencies - known)
     tell("unpacking")
     for path in sorted(downloads.glob("*.deb")):
         run("dpkg-deb", "-x", str(path), str(tree), timeout=300)
     return tree
+
+
+def _kernel_package() -> str:
+    """Return the package that depends on the distribution's kernel for guests."""
+    try:
+        is_ubuntu = platform.freedesktop_os_release().get("ID") == "ubuntu"
+    except OSError:
+        is_ubuntu = False
+    return UBUNTU_KERNEL if is_ubuntu else architecture.HOST.kernel_package
 
 
 def _download(folder: Path, names: list[str]) -> None:
@@ -140,21 +152,21 @@ def _download(folder: Path, names: list[str]) -> None:
     except ProgramFailed as problem:
         host = architecture.HOST
         raise GuestNotBuilt(
-            reason=f"apt-get download {' '.join(names)}: {problem.facts['reason']}. It needs"
-            f" Debian's packages for {host.debian}: run apt-get update, and see whether the mirror"
-            " answers."
+            reason=f"apt-get download {' '.join(names)}: {problem.facts['reason']}. It needs the"
+            f" packages of Debian or Ubuntu for {host.debian}: run apt-get update, and see whether"
+            " the mirror answers."
         ) from None
 
 
 def _depends(package: Path) -> Iterator[str]:
     """Yield the first choice of each package that a package file depends on."""
-    named = package.name.startswith(architecture.HOST.kernel_package)
-    if package.name.startswith("linux-image-") and not named:
-        return  # packages that a kernel's installation needs are no use in the guest
+    named = package.name.startswith(f"{_kernel_package()}_")
+    kernel = package.name.startswith("linux-") and not named
     field = run("dpkg-deb", "-f", str(package), "Depends").decode()
     for choice in field.split(","):
         name = re.match(r"\s*([a-z0-9.+-]+)", choice)
-        if name:
+        # What else a kernel's installation needs is no use in the guest.
+        if name and (not kernel or name[1].startswith("linux-modules-")):
             yield name[1]
 
 
@@ -187,9 +199,7 @@ def _modules(tree: Path) -> Iterable[tuple[str, bytes]]:
     def add(name: str) -> None:
         if name in ordered or name not in files:
             return
-        content = files[name].read_bytes()
-        if files[name].suffix == ".xz":
-            content = lzma.decompress(content)
+        content = _decompress(tree, files[name])
         depends = DEPENDS.search(content)
         for other in depends[1].decode().split(",") if depends else ():
             add(other.replace("-", "_"))
@@ -197,9 +207,28 @@ def _modules(tree: Path) -> Iterable[tuple[str, bytes]]:
 
     for name in MODULES:
         add(name)
-    if "virtio_blk" not in ordered:
+    if "virtio_blk" not in ordered and "virtio_blk.ko" not in _list_builtin(folder):
         raise GuestNotBuilt(reason="the kernel package holds no virtio modules.")
     return ordered.items()
+
+
+def _decompress(tree: Path, module: Path) -> bytes:
+    if module.suffix == ".xz":
+        return lzma.decompress(module.read_bytes())
+    if module.suffix == ".zst":  # by the package's program, as this host may have none
+        loader, path = _find_loader(tree)
+        program = str(_only(tree, "bin/zstd"))
+        return run(str(loader), "--library-path", path, program, "-dcq", str(module))
+    return module.read_bytes()
+
+
+def _list_builtin(folder: Path) -> set[str]:
+    """Return the files that the modules would be which the kernel has within."""
+    try:
+        lines = (folder / "modules.builtin").read_text().splitlines()
+    except FileNotFoundError:
+        return set()
+    return {Path(line).name for line in lines}
 
 
 def _cpio(files: dict[str, tuple[int, bytes]]) -> bytes:
@@ -233,7 +262,8 @@ def _root(tree: Path, work: Path) -> Path:
         (root / place).write_text(text, "utf-8")
     _modes(root)
     # A journal, or a guest that was cut off leaves a root that doubles inodes when used again.
-    options = ("-t", "ext4", "-L", "root", "-m", "0", "-J", "size=1", "-d", str(root))
+    # Blocks of 1 KiB: of larger ones, which Ubuntu's mke2fs takes, a journal needs 4 MiB.
+    options = ("-t", "ext4", "-b", "1024", "-L", "root", "-m", "0", "-J", "size=1", "-d", str(root))
     run("mke2fs", "-q", "-F", *options, str(image), f"{ROOT_MIB}M")
     if os.geteuid():
         _own(root, image)
@@ -257,9 +287,7 @@ def _applets(root: Path) -> None:
 def _libraries(tree: Path, program: Path, root: Path) -> None:
     """Copy what a program is linked with; its own loader says what that is."""
     host = architecture.HOST
-    loader = _only(tree, f"{host.libraries}/{Path(host.loader).name}")
-    folders = {path.parent for path in tree.rglob("*.so.*")}
-    path = ":".join(map(str, sorted(folders)))
+    loader, path = _find_loader(tree)
     output = run(str(loader), "--library-path", path, "--list", str(program)).decode()
     for folder in (Path(host.loader).parent, host.libraries):
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -268,6 +296,14 @@ def _libraries(tree: Path, program: Path, root: Path) -> None:
         if not Path(file).is_relative_to(tree):
             raise GuestNotBuilt(reason=f"the packages hold no {name}, which dropbear needs.")
         _place(Path(file).resolve(), root / host.libraries / name, 0o644)
+
+
+def _find_loader(tree: Path) -> tuple[Path, str]:
+    """Return the packages' own loader and, in its words, where their libraries are."""
+    host = architecture.HOST
+    folders = {path.parent for path in tree.rglob("*.so.*")}
+    loader = _only(tree, f"{host.libraries}/{Path(host.loader).name}")
+    return loader, ":".join(map(str, sorted(folders)))
 
 
 def _modes(root: Path) -> None:

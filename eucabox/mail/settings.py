@@ -13,9 +13,11 @@ def check(config: Config) -> None:
     mail = config.mail
     if not mail.server:
         return
-    for key in ("sender", "base_url"):
-        if not getattr(mail, key):
-            raise config.make_error("mail", key, "must be set where server is")
+    if not mail.sender:
+        raise config.make_error("mail", "sender", "must be set where server is")
+    if not mail.base_url and not config.console.enabled:
+        reason = "must be set where server is and the console is not enabled"
+        raise config.make_error("mail", "base_url", reason)
     if mail.login and not (mail.password or mail.password_file):
         raise config.make_error("mail", "login", "needs password_file, or password")
     if mail.password and mail.password_file:

@@ -357,7 +357,7 @@ class AccessCheck:
         caller, name = self._request.caller, self._bucket.name
         return policy.AuthorizationRequest(
             action,
-            EVERY if name == EVERY else s3_vocabulary.resource(name, self._key or None),
+            s3_vocabulary.resource(name, self._key or None),
             caller.principal if caller is not None else None,
             ConditionValues(self._request, self._bucket, self._properties, self._missing_key),
         )

@@ -81,6 +81,9 @@ class People:
         if statements:
             self.state.insert("inline_policies", {**where, "document": document(*statements)})
 
+    def perform(self, service: str, name: str, call: Call, params: dict[str, Any]) -> Any:
+        return perform(service, name, call, params)
+
     def do(self, key: str, caller: Caller | None, /, **params: Any) -> Any:
         """Perform SERVICE:Action."""
         service, _, name = key.partition(":")

@@ -174,6 +174,11 @@ class StandInAccounts:
     def user_credentials(self, caller: Caller) -> None:
         """Everybody has some."""
 
+    def create_user(self, name: str, email: str = "") -> Caller:
+        made = Caller(ids.account_id(), name, ids.canonical_id(), ids.user_id(), name, admin=False)
+        add_account(self.state, made)
+        return made
+
 
 class StandInStore:
     """Buckets that have a name and an owner."""

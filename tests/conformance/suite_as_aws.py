@@ -16,12 +16,11 @@ from tests.live.process import Running
 
 REALM = "demo"
 ROOTS = {"iam root": "first", "iam alt root": "second"}
-HOME = "people"  # the account of the users in [s3 main] and [s3 alt], whose root is [iam]
-TENANT = "third"
-MAIN, ALT = "s3main", "s3alt"
+HOME = "people"  # the account of the user in [s3 alt], whose root is [iam]
+OTHERS = {"s3 main": "main", "s3 tenant": "third"}
+ALT = "s3alt"
 TAGS = "https://aws.amazon.com/tags"
-LIST = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}  # what its setup does
-ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+ANY_S3 = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}  # as Ceph's users of old
 HOURS = 12 * 3600
 
 
@@ -30,11 +29,12 @@ def write_people(cloud: Running, issuer: Issuer, file: Path) -> str:
     parser = configparser.RawConfigParser()
     parser["DEFAULT"] = {"host": "127.0.0.1", "port": str(cloud.port), "is_secure": "False"}
     parser["fixtures"] = {"bucket prefix": "s3i-{random}-"}
-    for section, name in {**ROOTS, "iam": HOME, "s3 tenant": TENANT}.items():
+    for section, name in {**ROOTS, **OTHERS, "iam": HOME}.items():
         parser[section] = _root(cloud, name)
-    iam = cloud.client("iam", HOME)
-    parser["s3 main"] = _user(iam, MAIN, ANYTHING)
-    parser["s3 alt"] = _user(iam, ALT, LIST)
+    # its one use is in grants of access lists, where S3 has the canonical id
+    owner = cloud.client("s3", ROOTS["iam alt root"]).list_buckets()["Owner"]["ID"]
+    parser["iam alt root"]["user_id"] = owner
+    parser["s3 alt"] = _user(cloud.client("iam", HOME), ALT, ANY_S3)
     parser["s3 tenant"]["tenant"] = "testx"
     parser["webidentity"] = _tokens(issuer)
     with file.open("w") as output:
@@ -92,6 +92,7 @@ def copy_suite(checkout: Path, folder: Path, account: str, issuer: str) -> Path:
     base = issuer.removesuffix(f"/auth/realms/{REALM}")
     clients = f"ClientIDList=['{CLIENT}']"
     changes = {
+        "arn:aws:iam:::assumed-role/": f"arn:aws:sts::{account}:assumed-role/",
         "arn:aws:iam:::": f"arn:aws:iam::{account}:",
         "http://localhost:8080": base,
         "localhost:8080": base.removeprefix("http://"),

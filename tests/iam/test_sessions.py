@@ -185,3 +185,10 @@ def test_an_account_has_a_limit_of_sessions(
     past = {"expires": ids.time_text(datetime.now(UTC) - timedelta(seconds=1))}
     accounts._state.update("sessions", {"access_key_id": first.access_key_id}, **past)
     accounts.sessions.create_user_session(ann, 900)
+
+
+def test_a_role_is_known_by_its_accounts_number_and_name(accounts: Accounts, role: RoleRow) -> None:
+    for account in (role["account_id"], "ann"):
+        assert accounts.knows_role(account, "reader")
+        assert not accounts.knows_role(account, "writer")
+    assert not accounts.knows_role("000000000000", "reader")

@@ -62,6 +62,44 @@ def test_packages_without_what_we_need_are_told(tmp_path: Path) -> None:
         tiny_guest._ramdisk(tmp_path)
 
 
+def test_a_driver_that_the_kernel_has_within_is_no_module(tree: Path) -> None:
+    (tree / "usr/lib/modules/6.12.1/kernel/drivers/virtio_blk.ko.xz").unlink()
+    with pytest.raises(GuestNotBuilt, match="no virtio modules"):
+        tiny_guest._ramdisk(tree)
+    listed = tree / "usr/lib/modules/6.12.1/modules.builtin"
+    listed.write_text("kernel/drivers/block/virtio_blk.ko\nkernel/fs/ext4/ext4.ko\n")
+    assert "modules/01-virtio_rng.ko" in cpio(gzip.decompress(tiny_guest._ramdisk(tree)))
+
+
+UBUNTUS = {
+    "linux-image-virtual": "linux-image-6.8.0-31-generic, linux-firmware",
+    "linux-image-6.8.0-31-generic": "kmod, linux-base (>= 4.5), linux-modules-6.8.0-31-generic",
+    "linux-modules-6.8.0-31-generic": "wireless-regdb, libother",
+    "dropbear-bin": "libc6 (>= 2.38), libtomcrypt1 | libother",
+}
+
+
+def test_ubuntus_kernel_comes_with_its_modules_and_nothing_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloaded: list[str] = []
+
+    def answer(*argv: str, cwd: Path = tmp_path, **options: object) -> bytes:
+        if argv[0] == "apt-get":
+            downloaded.extend(argv[3:])
+            for name in argv[3:]:
+                (cwd / f"{name}_1_amd64.deb").touch()
+        is_field = argv[:2] == ("dpkg-deb", "-f")
+        return UBUNTUS.get(Path(argv[2]).name.partition("_")[0], "").encode() if is_field else b""
+
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "ubuntu"})
+    monkeypatch.setattr(tiny_guest, "run", answer)
+    tiny_guest._packages(tmp_path, lambda text: None)
+    assert set(downloaded) == {
+        *UBUNTUS, "busybox-static", "zstd", "libc6", "libtomcrypt1"
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [
@@ -115,7 +153,7 @@ def test_the_guest_s_scripts_are_shell(name: str, tmp_path: Path) -> None:
 def test_the_guest_is_built_from_packages(tmp_path: Path) -> None:
     lines: list[str] = []
     made = tiny_guest.build_tiny(tmp_path / "out", lines.append)
-    assert lines[0] == "downloading Debian packages"
+    assert lines[0] == "downloading distribution packages"
     assert made.kernel.read_bytes()[0x202:0x206] == b"HdrS"
     modules = [name for name in cpio(gzip.decompress(made.ramdisk.read_bytes())) if ".ko" in name]
     assert any("virtio_net" in name for name in modules)

@@ -25,6 +25,12 @@ def test_good_settings_are_taken(tmp_path: Path) -> None:
     assert settings.read_password(config.mail) == "x%y"
 
 
+def test_links_lead_to_the_console_unless_another_address_is_set(tmp_path: Path) -> None:
+    plain = GOOD.replace("base_url", "#") + "[console]\nhosts = cloud.example.com other\n"
+    assert load(tmp_path, plain).base_url == "http://cloud.example.com:8888"
+    assert load(tmp_path, GOOD).base_url == "https://c.example.com"
+
+
 @pytest.mark.parametrize(
     "url",
     ["https://a.b:8888", "http://[::1]:8888", "https://127.0.0.1", "https://a.b/console"],
@@ -37,7 +43,7 @@ def test_addresses_of_the_console(tmp_path: Path, url: str) -> None:
     ("text", "key"),
     [
         ("[mail]\nserver = mx.example.com\n", "sender"),
-        ("[mail]\nserver = mx.example.com\nsender = c@example.com\n", "base_url"),
+        (GOOD.replace("base_url", "#") + "[console]\nenabled = no\n", "base_url"),
         ("[mail]\nserver = http://x\n", "server"),
         ("[mail]\nsender = a@x, b@y\n", "sender"),
         ("[mail]\nadministrator = Ann <a@x>\n", "administrator"),

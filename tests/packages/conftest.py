@@ -75,7 +75,10 @@ def later_deb(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def earlier_deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return debs.build_earlier(tmp_path_factory.mktemp("earlier"))
+    """A deb with an older database; the program is that of EUCABOX_EARLIER_DEB if it names one."""
+    given = os.environ.get("EUCABOX_EARLIER_DEB")
+    folder = tmp_path_factory.mktemp("earlier")
+    return debs.make_earlier(Path(given) if given else debs.build_older(folder / "built"), folder)
 
 
 @pytest.fixture(scope="session")

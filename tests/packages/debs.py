@@ -20,9 +20,14 @@ def build(folder: Path, commit: str = "HEAD") -> Path:
     return deb
 
 
-def build_earlier(folder: Path) -> Path:
-    """Build the last commit whose database has fewer steps than HEAD's, as an earlier version."""
-    return _repack(build(folder / "built", _find_older_schema()), folder, EARLIER)
+def build_older(folder: Path) -> Path:
+    """Build the deb of the last commit whose database has fewer steps than HEAD's."""
+    return build(folder, _find_older_schema())
+
+
+def make_earlier(deb: Path, folder: Path) -> Path:
+    """Pack a program as an earlier version."""
+    return _repack(deb, folder, EARLIER)
 
 
 def make_later(deb: Path, folder: Path) -> Path:

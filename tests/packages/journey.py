@@ -37,6 +37,8 @@ class Journey:
         (folder / "guest").mkdir()
         for file in (guest.kernel, guest.ramdisk, guest.root, guest.root.parent / ".tiny.json"):
             shutil.copy(file, folder / "guest" / file.name)
+        # On Ubuntu libvirt brings up a network of its own with its first client.
+        machine.shell("virsh -q -c qemu:///system list")
         return cls(machine, guest, look_around(machine))
 
     @property
@@ -65,14 +67,18 @@ class Journey:
         return self.user().ec2()
 
     @property
+    def dnsmasq(self) -> str:
+        """The process id of the service's dnsmasq; libvirt may have others for its own network."""
+        return self.machine.shell("pgrep -f '[-]-dhcp-hostsfile=/run/eucabox/'").strip()
+
+    @property
     def qemu(self) -> str:
         """The process id of the guest's QEMU."""
         return self.machine.shell(f"pgrep -f '[q]emu.*guest={self.instance_id},'").strip()
 
     def list_pids(self) -> dict[str, int]:
         """Return what outlives the service: the processes of its dnsmasq and of the guest."""
-        dnsmasq = self.machine.shell("pgrep -x dnsmasq").strip()
-        return {"dnsmasq": int(dnsmasq), "qemu": int(self.qemu)}
+        return {"dnsmasq": int(self.dnsmasq), "qemu": int(self.qemu)}
 
     def show(self, name: str) -> str:
         """Return a property of the unit."""

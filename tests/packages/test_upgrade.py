@@ -84,6 +84,6 @@ def test_what_a_clone_left_is_given_to_the_service(journey: Journey) -> None:
     assert machine.shell("stat -c %U /srv/roots").strip() == "root"
     assert "carol" in machine.shell("eucabox user list")
     assert "FAIL" not in machine.shell("eucabox doctor")
-    assert machine.shell("ps -o user= -C dnsmasq").strip() == "eucabox"
+    assert machine.shell(f"ps -o user= -p {journey.dnsmasq}").strip() == "eucabox"
     journey.apt("purge", "eucabox")
     assert look_around(machine) == journey.before

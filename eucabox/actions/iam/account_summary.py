@@ -1,7 +1,19 @@
 """IAM: the account's alias, and how many it has of everything."""
 
 from eucabox.actions import Call, Result, action
-from eucabox.iam import access_keys, account_aliases, groups, signing_certificates, users
+from eucabox.iam import (
+    access_keys,
+    account_aliases,
+    attached_policies,
+    groups,
+    inline_policies,
+    instance_profiles,
+    managed_policies,
+    policy_versions,
+    roles,
+    signing_certificates,
+    users,
+)
 from eucabox.iam.paging import DEFAULT_ITEMS, cut_page
 
 QUOTAS = {
@@ -10,19 +22,19 @@ QUOTAS = {
     "GroupsPerUserQuota": groups.MOST_GROUPS_OF_A_USER,
     "AccessKeysPerUserQuota": access_keys.MOST_KEYS,
     "SigningCertificatesPerUserQuota": signing_certificates.MOST_CERTIFICATES,
-    "RolesQuota": 1000,
-    "InstanceProfilesQuota": 1000,
-    "PoliciesQuota": 1500,
+    "RolesQuota": roles.MOST_ROLES,
+    "InstanceProfilesQuota": instance_profiles.MOST_PROFILES,
+    "PoliciesQuota": managed_policies.MOST_POLICIES,
     "PolicyVersionsInUseQuota": 10_000,
-    "VersionsPerPolicyQuota": 5,
-    "PolicySizeQuota": 6144,
-    "UserPolicySizeQuota": 2048,
-    "GroupPolicySizeQuota": 5120,
-    "RolePolicySizeQuota": 10_240,
+    "VersionsPerPolicyQuota": policy_versions.MOST_VERSIONS,
+    "PolicySizeQuota": policy_versions.MOST_CHARACTERS,
+    "UserPolicySizeQuota": inline_policies.MOST_CHARACTERS["user"],
+    "GroupPolicySizeQuota": inline_policies.MOST_CHARACTERS["group"],
+    "RolePolicySizeQuota": inline_policies.MOST_CHARACTERS["role"],
     "AssumeRolePolicySizeQuota": 2048,
-    "AttachedPoliciesPerUserQuota": 10,
-    "AttachedPoliciesPerGroupQuota": 10,
-    "AttachedPoliciesPerRoleQuota": 10,
+    "AttachedPoliciesPerUserQuota": attached_policies.MOST_ATTACHED,
+    "AttachedPoliciesPerGroupQuota": attached_policies.MOST_ATTACHED,
+    "AttachedPoliciesPerRoleQuota": attached_policies.MOST_ATTACHED,
     "ServerCertificatesQuota": 0,
     "GlobalEndpointTokenVersion": 1,
 }

@@ -3,6 +3,8 @@
 from eucabox.iam.policy.decision import Decision, Outcome
 from eucabox.iam.policy.request import AuthorizationRequest
 
+EVERYTHING = ("*", "arn:aws:s3:::*")  # of an action on no resource that has a name
+
 
 def describe_refusal(
     decision: Decision, request: AuthorizationRequest, quote_resource: bool = False
@@ -12,7 +14,7 @@ def describe_refusal(
     S3 puts the resource between quotes. EC2 has a sentence before this one.
     """
     resource = f'"{request.resource}"' if quote_resource else request.resource
-    where = "" if request.resource == "*" else f" on resource: {resource}"
+    where = "" if request.resource in EVERYTHING else f" on resource: {resource}"
     who = f"User: {_name_caller(request)} is not authorized to perform: {request.action}"
     return f"{who}{where} {describe_cause(decision, request.action)}"
 

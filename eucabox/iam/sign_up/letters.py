@@ -23,7 +23,7 @@ class Letters:
     """The letters of a cloud with this configuration."""
 
     def __init__(self, config: Config) -> None:
-        self._base = config.mail.base_url
+        self._base = config.base_url
         self._settings = config.sign_up
 
     def announce_sign_up(self, row: SignUpRow, administrator: str) -> Letter:

@@ -1,4 +1,5 @@
-"""Gives a user another password, and ends what was signed in with the old one; judges none."""
+"""Gives a user another password, which ends the sessions that began with the old one: these hold
+its time. Judges none."""
 
 from eucabox import ids
 from eucabox.state import State

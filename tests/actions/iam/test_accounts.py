@@ -75,7 +75,7 @@ def test_an_empty_account_goes_with_its_root(people: People) -> None:
 
 def test_users_and_groups_go_only_where_that_is_asked_for(people: People) -> None:
     ann = people.create_user("ann", tags=[{"key": "a", "value": "b"}])
-    people.do("CreateAccessKey", ann)
+    people.do("CreateAccessKey", user_name=ann.user_name)
     people.do("CreateGroup", group_name="staff")
     people.do("AddUserToGroup", group_name="staff", user_name="ann")
     people.world.do("CreateKeyPair", ROOT, key_name="mine")
@@ -133,8 +133,8 @@ def test_the_administrator_acts_as_the_root_of_an_account(people: People, lines:
 
 
 def test_nobody_else_acts_for_another_account(people: People) -> None:
-    ann = people.create_user("ann")
-    for caller in (ROOT, ann, replace(ann, admin=False)):
+    ann = people.create_manager("ann")
+    for caller in (ROOT, ann, replace(ann, admin=True)):
         for account in ("bob", "eucalyptus", "nobody", OTHER_ROOT.account_id):
             with pytest.raises(Fault, match="is not authorized to act for another") as caught:
                 people.do("ListUsers", caller, delegate_account=account)

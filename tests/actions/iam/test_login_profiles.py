@@ -1,5 +1,6 @@
 """Login profiles, ChangePassword and the account's password policy, as IAM answers."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ def stored(people: People, name: str = "ann") -> str:
 
 
 def test_a_user_gets_changes_and_loses_a_password(people: People) -> None:
-    ann = people.create_user("ann")
+    ann = people.create_manager("ann")
     made = people.do("CreateLoginProfile", user_name="ann", password=FIRST)["login_profile"]
     assert (made["user_name"], made["password_reset_required"]) == ("ann", False)
     assert people.do("GetLoginProfile", user_name="ann") == {"login_profile": made}
@@ -31,6 +32,7 @@ def test_a_user_gets_changes_and_loses_a_password(people: People) -> None:
         people.do("DeleteUser", user_name="ann")
     people.do("DeleteLoginProfile", user_name="ann")
     assert stored(people) == ""
+    people.do("DeleteUserPolicy", user_name="ann", policy_name="iam")
     people.do("DeleteUser", user_name="ann")
 
 
@@ -56,7 +58,7 @@ def test_a_code_of_ours_has_to_be_changed(people: People) -> None:
 
 
 def test_who_has_a_password_or_none_is_told_so(people: People) -> None:
-    ann = people.create_user("ann")
+    ann = people.create_manager("ann")
     sentence = "Login Profile for User ann cannot be found"
     for verb in ("GetLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile"):
         with pytest.raises(Fault, match=sentence) as caught:
@@ -74,7 +76,7 @@ def test_who_has_a_password_or_none_is_told_so(people: People) -> None:
 
 
 def test_a_wrong_old_password_and_a_root_change_nothing(people: People) -> None:
-    ann = people.create_user("ann")
+    ann = people.create_manager("ann")
     people.do("CreateLoginProfile", user_name="ann", password=FIRST)
     with pytest.raises(Fault, match="The old password was incorrect") as caught:
         people.do("ChangePassword", ann, old_password=SECOND, new_password=SECOND)
@@ -120,6 +122,27 @@ def test_an_account_has_a_password_policy_of_its_own(people: People) -> None:
     people.do("UpdateLoginProfile", user_name="ann", password="only lower")
     with pytest.raises(Fault):
         people.do("GetAccountPasswordPolicy", OTHER_ROOT)
+
+
+def test_an_account_may_let_its_users_change_their_passwords(people: People) -> None:
+    ann = people.create_user("ann")
+    people.do("CreateLoginProfile", user_name="ann", password=FIRST)
+    change = {"old_password": FIRST, "new_password": SECOND}
+    with pytest.raises(Fault, match="not authorized to perform: iam:ChangePassword"):
+        people.do("ChangePassword", ann, **change)
+    people.do("UpdateAccountPasswordPolicy", allow_users_to_change_password=True)
+    deny = {"Effect": "Deny", "Action": "iam:ChangePassword", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": deny})
+    row = {"owner_id": ann.user_id, "policy_name": "no", "document": document}
+    people.state.insert("inline_policies", row)
+    with pytest.raises(Fault, match="explicit deny"):
+        people.do("ChangePassword", ann, **change)
+    people.state.delete("inline_policies", {"owner_id": ann.user_id})
+    people.do("ChangePassword", ann, **change)
+    assert check_password(SECOND, stored(people))
+    assert people.do("GetAccountPasswordPolicy", ann)
+    with pytest.raises(Fault, match="not authorized to perform: iam:ListUsers"):
+        people.do("ListUsers", ann)
 
 
 def test_an_update_of_the_policy_sets_all_of_it(people: People) -> None:

@@ -127,6 +127,16 @@ def test_tags_change_one_by_one(people: People) -> None:
     assert people.do("ListUserTags", user_name="ann")["tags"] == tags[1:]
 
 
+def test_a_boundary_is_a_policy_that_there_is(people: People) -> None:
+    boundary = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    people.create_user("ann", permissions_boundary=boundary)
+    told = people.do("GetUser", user_name="ann")["user"]["permissions_boundary"]
+    assert told["permissions_boundary_arn"] == boundary
+    with pytest.raises(Fault, match="does not exist or is not attachable") as caught:
+        people.create_user("bea", permissions_boundary=f"arn:aws:iam::{HOME}:policy/none")
+    assert caught.value.code == "NoSuchEntity"
+
+
 def test_there_is_an_end_to_the_users_of_an_account(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from eucabox import errors
+from eucabox.console.login_sessions import LoginSessions
 from eucabox.iam import passwords
 from eucabox.iam.sign_up import FirstRun
 from eucabox.iam.sign_up.attempts import Attempts
@@ -81,6 +82,14 @@ def test_a_poor_password_leaves_the_code(office: Office, ann: str) -> None:
         with pytest.raises(errors.PasswordPolicyViolation):
             office.recovery.set_password(code, poor)
     office.recovery.set_password(code, NEW)
+
+
+def test_a_new_password_ends_what_was_signed_in_with_the_old_one(office: Office, ann: str) -> None:
+    sessions = LoginSessions(office.state, lambda: office.config.console)
+    token = sessions.begin(ann, "192.0.2.1", "a browser")
+    assert sessions.find(token) is not None
+    office.recovery.set_password(ask(office), NEW)
+    assert sessions.find(token) is None
 
 
 def test_all_codes_of_a_user_end_with_a_new_password_and_with_time(
