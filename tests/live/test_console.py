@@ -91,6 +91,10 @@ def test_the_first_password_signs_in_and_its_code_is_gone(
     expect(stranger.page).to_have_url(f"{cloud.console}/sign-in")
 
 
+def test_status_says_where_it_is(cloud: Running) -> None:
+    assert f"{cloud.console}/" in cloud.command("status").stdout
+
+
 def test_signing_in_and_out_with_the_keyboard(stranger: Visit) -> None:
     page = stranger.open("/credentials")
     page.keyboard.type("admin")
