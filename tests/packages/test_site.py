@@ -32,6 +32,7 @@ ip -n site link set eth0 up
 ip netns exec site dnsmasq --conf-file=/dev/null --pid-file= --port=0 --user=root \
     --interface=eth0 --no-ping --dhcp-authoritative --dhcp-leasefile=/run/site-leases \
     --dhcp-range=203.0.113.50,203.0.113.99,1h --dhcp-option=option:router,203.0.113.1
+until [ "$(cat /sys/class/net/{BRIDGE}/operstate)" = up ]; do sleep 0.1; done
 """
 SETTINGS = f"""\
 [network]
