@@ -130,7 +130,7 @@ def test_only_the_administrator_decides(post: Post) -> None:
         ("RejectSignUp", {"sign_up_id": "ann"}),
     ):
         for caller in (eve, dataclasses.replace(eve, admin=False)):
-            with pytest.raises(errors.UnauthorizedOperation):
+            with pytest.raises(errors.AccessDenied):
                 post.ask(name, caller, **params)
         with pytest.raises(errors.MissingAuthenticationToken):
             perform("bootstrap", name, Call(post.cloud, None, "request-1"), dict(params))
