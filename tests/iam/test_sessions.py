@@ -192,3 +192,24 @@ def test_a_role_is_known_by_its_accounts_number_and_name(accounts: Accounts, rol
         assert accounts.knows_role(account, "reader")
         assert not accounts.knows_role(account, "writer")
     assert not accounts.knows_role("000000000000", "reader")
+
+
+def test_neither_a_user_nor_a_role_takes_all_sessions_of_its_account(
+    accounts: Accounts, role: RoleRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MOST_OF_ONE", 1)
+    admin, made = accounts.user("admin"), accounts.sessions
+    made.create_user_session(admin, 900)
+    with pytest.raises(TooManySessions, match="This user has 1 temp"):
+        made.create_user_session(admin, 900)
+    made.create_role_session(role, "tuesday", 900)
+    with pytest.raises(TooManySessions, match="This role has 1 temp"):
+        made.create_role_session(role, "tuesday", 900)
+    monkeypatch.setattr(sessions, "MOST_SESSIONS", 1)
+    made.create_role_session(role, "i-1", 900, instance_id="i-1")
+
+
+def test_a_user_deleted_meanwhile_has_no_session(accounts: Accounts) -> None:
+    ann = accounts.create_user("ann")
+    own = accounts.sessions.create_user_session(ann, 900).access_key_id
+    assert accounts.sessions.load_credential(own, lambda user_id: None) is None
