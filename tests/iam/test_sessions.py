@@ -1,5 +1,6 @@
 """Temporary credentials: what they give, and what ends them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from eucabox import ids
 from eucabox.ec2 import instance_profiles
-from eucabox.errors import TooManySessions
+from eucabox.errors import ConcurrentModification, TooManySessions
 from eucabox.iam import sessions
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.caller import Caller, Session
@@ -207,6 +208,16 @@ def test_neither_a_user_nor_a_role_takes_all_sessions_of_its_account(
         made.create_role_session(role, "tuesday", 900)
     monkeypatch.setattr(sessions, "MOST_SESSIONS", 1)
     made.create_role_session(role, "i-1", 900, instance_id="i-1")
+
+
+def test_what_was_deleted_meanwhile_gets_no_session(accounts: Accounts, role: RoleRow) -> None:
+    ann = accounts.user("admin")
+    with pytest.raises(ConcurrentModification):
+        accounts.sessions.create_user_session(replace(ann, user_id="AIDAGONE"), 900)
+    with pytest.raises(ConcurrentModification):
+        accounts.sessions.create_role_session({**role, "role_id": "AROAGONE"}, "tuesday", 900)
+    with pytest.raises(ConcurrentModification):
+        accounts._state.update("access_keys", {"user_id": ann.user_id}, user_id="AIDAGONE")
 
 
 def test_a_user_deleted_meanwhile_has_no_session(accounts: Accounts) -> None:
