@@ -17,7 +17,13 @@ import sqlite_utils
 
 from eucabox import __version__, gil_turns
 from eucabox.atomic_files import sync_folder
-from eucabox.errors import DryRunOperation, StateNotCopied, StateTooNew, StateTooOld
+from eucabox.errors import (
+    ConcurrentModification,
+    DryRunOperation,
+    StateNotCopied,
+    StateTooNew,
+    StateTooOld,
+)
 from eucabox.schema import MIGRATIONS
 
 log = logging.getLogger("eucabox.state")
@@ -26,6 +32,7 @@ Row = dict[str, Any]  # for a query that one function reads; others have a type 
 RowType = TypeVar("RowType")
 Params = Sequence[object] | Mapping[str, object]
 BUSY_SECONDS = 30.0
+LOST_REFERENCE = "FOREIGN KEY"  # in SQLite's words
 MOST_COPIES = 6  # of the database as it was before its schema changed
 MOST_COPIES_OF_A_SCHEMA = 2  # so that repeated killed starts remove no older copies
 
@@ -63,6 +70,16 @@ class _ThreadConnection:
 
     def __del__(self) -> None:
         self.connection.close()
+
+
+@contextmanager
+def _refuse_lost_references() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as problem:
+        if LOST_REFERENCE in str(problem):
+            raise ConcurrentModification() from problem
+        raise
 
 
 class State:
@@ -162,8 +179,11 @@ class State:
         return getattr(self._local, "rehearses", False)
 
     def insert(self, table: str, row: Mapping[str, object]) -> None:
-        """Add a row; a column that it leaves out gets its default."""
-        with self.transaction() as database:
+        """Add a row; a column that it leaves out gets its default.
+
+        Raises ConcurrentModification if what the row refers to was deleted meanwhile.
+        """
+        with self.transaction() as database, _refuse_lost_references():
             database.table(table).insert(dict(row))
 
     def delete(self, table: str, where: Mapping[str, object]) -> int:
@@ -174,11 +194,12 @@ class State:
             return int(database.conn.execute(sql, list(where.values())).rowcount)
 
     def update(self, table: str, where: Mapping[str, object], **columns: object) -> int:
-        """Set columns on the rows that equal `where`; return how many there were."""
+        """Set columns on the rows that equal `where`; return how many there were. Raises as
+        `insert`."""
         sets = ", ".join(f"[{name}] = ?" for name in columns)
         conditions = " and ".join(f"[{name}] = ?" for name in where)
         sql = f"update [{table}] set {sets} where {conditions}"
-        with self.transaction() as database:
+        with self.transaction() as database, _refuse_lost_references():
             cursor = database.conn.execute(sql, [*columns.values(), *where.values()])
             return int(cursor.rowcount)
 

@@ -73,15 +73,16 @@ def check_quietly(password: str, stored: str) -> bool:
 
 def find_user(state: State, account: str, user: str) -> SignInRow | None:
     """Return the user of that name in the account of that name, alias or number; without an
-    account the user whose account has its own name or, without that, the administrators'."""
+    account the user whose account has its own name or, without that, the administrators'. An alias,
+    which any account may choose, counts only where it is given."""
     accounts = [account] if account else [user, ADMINISTRATORS]
     for each in accounts:
         sql = """select user_id, account_id, account_name, user_name, password
           from users join accounts using (account_id)
           where lower(user_name) = lower(?)
-          and (account_name = ? or account_id = ? or (alias = ? and alias <> ''))
+          and (account_name = ? or account_id = ? or (alias = ? and alias <> '' and ? <> ''))
           order by account_name = ? desc"""
-        row = state.select_one(SignInRow, sql, (user, each, each, each, each))
+        row = state.select_one(SignInRow, sql, (user, each, each, each, account, each))
         if row:
             return row
     return None

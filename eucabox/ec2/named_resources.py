@@ -77,6 +77,12 @@ class NamedResources:
             name, name, lambda: self._load_facts(kind, name), lambda: self._load_tags(name)
         )
 
+    def find_tagged(self, kind: str, resource_id: str) -> NamedResource:
+        """Return the resource of an id, whatever policies call it by: a key pair by its name."""
+        if kind == "key-pair":
+            return self._find_key_pair("key_pair_id", resource_id)
+        return self.find_by_id(kind, resource_id)
+
     def find_profile_arn(self, members: object) -> str:
         """Return the ARN of the instance profile that members name, or ""."""
         row = self._find_profile(members)

@@ -137,7 +137,7 @@ class Ec2Request:
         new_tags = read_tags(self.params, "tags")
         for resource_id in read_texts(self.params, "resources") or [""]:
             kind = tags.TYPES.get(resource_id.split("-", 1)[0], "")
-            resource = self._named.find_by_id(kind, resource_id)
+            resource = self._named.find_tagged(kind, resource_id)
             if kind not in ("", "reservation"):
                 need = self._need(kind, resource, new_tags)
             else:

@@ -36,6 +36,11 @@ class DeleteConflict(Fault):
     code, text = "DeleteConflict", "{reason}"
 
 
+class ConcurrentModification(Fault):
+    code = "ConcurrentModification"
+    text = "What the request is about was deleted at the same time. See what is left and try again."
+
+
 class LimitExceeded(Fault):
     code, text = "LimitExceeded", "{reason}"
 

@@ -6,7 +6,7 @@ from eucabox.errors.fault import Fault
 class TooManySessions(Fault):
     code = "LimitExceeded"
     text = (
-        "This account has {limit} temporary credentials that have not ended. Use those that there"
+        "This {owner} has {limit} temporary credentials that have not ended. Use those that there"
         " are for longer, or wait until some have ended."
     )
 

@@ -1,5 +1,6 @@
 """Holds what IAM's verbs are sent to the limits of its model, in its words; looks nothing up."""
 
+import json
 import re
 from collections.abc import Collection, Sequence
 
@@ -51,6 +52,21 @@ def check_document(document: str, member: str = "policyDocument") -> str:
     """Return a policy's text, not yet read, else ValidationError."""
     check_length(member, document, LONGEST_DOCUMENT, 1)
     return check_pattern(member, document, DOCUMENT, r"[\u0009\u000A\u000D\u0020-\u00FF]+")
+
+
+def count_characters(document: str) -> int:
+    """Return how long a policy is for its limit: white space between its words does not count."""
+    return len(_compact(document))
+
+
+def trim_document(document: str, most: int) -> str:
+    """Return a policy, whose limit is `most` characters, as it is to be stored: as it was sent,
+    but without white space where that would take more room than the limit once more."""
+    return document if len(document) <= 2 * most else _compact(document)
+
+
+def _compact(document: str) -> str:
+    return json.dumps(json.loads(document), ensure_ascii=False, separators=(",", ":"))
 
 
 def check_description(description: str) -> str:

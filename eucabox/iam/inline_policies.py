@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 from eucabox.errors import LimitExceeded, NoSuchEntity
-from eucabox.iam.constraints import check_document, check_name
+from eucabox.iam.constraints import check_document, check_name, count_characters, trim_document
 from eucabox.iam.policy import parse_identity_policy
 from eucabox.iam.policy_owners import PolicyOwner
 from eucabox.state import State
@@ -35,7 +35,7 @@ def put_inline_policy(state: State, owner: PolicyOwner, policy_name: str, docume
             reason = f"Maximum policy size of {most} bytes exceeded for {owner.kind} {owner.name}"
             raise LimitExceeded(reason=reason)
         names = {"owner_id": owner.owner_id, "policy_name": policy_name}
-        state.insert("inline_policies", {**names, "document": document})
+        state.insert("inline_policies", {**names, "document": trim_document(document, most)})
 
 
 def get_inline_policy(state: State, owner: PolicyOwner, policy_name: str) -> InlinePolicyRow:
@@ -58,11 +58,6 @@ def delete_inline_policy(state: State, owner: PolicyOwner, policy_name: str) -> 
     check_name("policy", policy_name)
     if not _delete(state, owner, policy_name):
         _refuse(owner, policy_name)
-
-
-def count_characters(document: str) -> int:
-    """Return how long a document is for its limit: white space does not count."""
-    return len("".join(document.split()))
 
 
 def _delete(state: State, owner: PolicyOwner, policy_name: str) -> int:

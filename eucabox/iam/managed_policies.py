@@ -110,7 +110,7 @@ def create_policy(
     """
     check_name("policy", policy_name)
     check_length("description", description, LONGEST_DESCRIPTION)
-    check_policy_document(document)
+    document = check_policy_document(document)
     moment = ids.now()
     policy_id = ids.policy_id()
     row = {

@@ -6,7 +6,12 @@ from typing import TypedDict
 from eucabox import ids
 from eucabox.errors import DeleteConflict, LimitExceeded, NoSuchEntity
 from eucabox.iam.aws_policies import ManagedPolicy, find_aws_document
-from eucabox.iam.constraints import check_document, check_pattern
+from eucabox.iam.constraints import (
+    check_document,
+    check_pattern,
+    count_characters,
+    trim_document,
+)
 from eucabox.iam.policy import parse_identity_policy
 from eucabox.iam.rows import PolicyVersionRow
 from eucabox.state import State
@@ -22,11 +27,13 @@ class NewestRow(TypedDict):
     newest_version: int
 
 
-def check_policy_document(document: str) -> None:
-    """Raise ValidationError, MalformedPolicyDocument or LimitExceeded unless it may be managed."""
+def check_policy_document(document: str) -> str:
+    """Return a document that may be managed as it is to be stored; else ValidationError,
+    MalformedPolicyDocument or LimitExceeded."""
     parse_identity_policy(check_document(document), managed=True)
-    if len("".join(document.split())) > MOST_CHARACTERS:
+    if count_characters(document) > MOST_CHARACTERS:
         raise LimitExceeded(reason=f"Cannot exceed quota for PolicySize: {MOST_CHARACTERS}")
+    return trim_document(document, MOST_CHARACTERS)
 
 
 def list_versions(state: State, policy: ManagedPolicy) -> list[PolicyVersionRow]:
@@ -55,7 +62,7 @@ def create_version(
 
     Raises ValidationError, MalformedPolicyDocument and LimitExceeded.
     """
-    check_policy_document(document)
+    document = check_policy_document(document)
     own = {"policy_id": policy.policy_id}
     with state.transaction():
         if len(list_versions(state, policy)) >= MOST_VERSIONS:

@@ -136,4 +136,5 @@ def inherit_tags(session: Session | None, tags: Mapping[str, str]) -> dict[str, 
             " transitive tag key from the calling session."
         )
         raise ValidationError(reason=reason)
+    check_count("tags", [*inherited, *tags], MOST_TAGS)  # else each role of a chain adds more
     return inherited

@@ -18,7 +18,8 @@ from eucabox.state import State
 
 TEMPORARY = "ASIA"  # how the ids of temporary access keys begin
 TOKEN_BYTES = 96
-MOST_SESSIONS = 10_000  # of an account, not yet ended
+MOST_SESSIONS = 10_000  # of an account, not yet ended; as many of its instances
+MOST_OF_ONE = 5_000  # of one user or role: it must not take all that its account has
 KEPT = timedelta(days=1)  # a session that ended is known for so long, and called expired
 
 
@@ -113,11 +114,11 @@ class Sessions:
             return int(cursor.rowcount)
 
     def load_credential(
-        self, access_key_id: str, load_user: Callable[[str], Caller]
+        self, access_key_id: str, load_user: Callable[[str], Caller | None]
     ) -> Credential | None:
         """Return the temporary credential of that id, also one whose time is over, or None.
 
-        `load_user` returns the user of an id.
+        `load_user` returns the user of an id, None where it is gone.
         """
         sql = f"""select s.*, a.account_name, a.canonical_id, a.email, r.role_name,
             r.path as role_path
@@ -128,8 +129,10 @@ class Sessions:
             return None
         session = self._to_session(row)
         if row["user_id"] is not None:
-            caller = replace(load_user(row["user_id"]), access_key_id=access_key_id)
-            caller = replace(caller, session=session)
+            user = load_user(row["user_id"])
+            if user is None:  # deleted a moment ago
+                return None
+            caller = replace(user, access_key_id=access_key_id, session=session)
         else:
             caller = _to_role_caller(row, session)
         secret = self._seal.open(row["secret"], secret_purpose(access_key_id)).decode()
@@ -152,15 +155,21 @@ class Sessions:
         }
         with self._state.transaction():
             self.purge()
-            self._check_number(str(row["account_id"]), now)
+            self._check_numbers(row, now)
             self._state.insert("sessions", {**columns, **row})
         return made
 
-    def _check_number(self, account_id: str, now: datetime) -> None:
-        sql = "select count(*) as number from sessions where account_id = ? and expires > ?"
-        (row,) = self._state.query(sql, (account_id, ids.time_text(now)))
-        if row["number"] >= MOST_SESSIONS:
-            raise TooManySessions(limit=MOST_SESSIONS)
+    def _check_numbers(self, row: Mapping[str, object], now: datetime) -> None:
+        """Those of instances are counted for themselves, so that people leave them theirs."""
+        of_instance = bool(row.get("instance_id"))
+        one = {} if of_instance else {"user_id": MOST_OF_ONE, "role_id": MOST_OF_ONE}
+        for column, most in {**one, "account_id": MOST_SESSIONS}.items():
+            sql = f"""select count(*) as number from sessions
+              where {column} = ? and expires > ? and (instance_id <> '') = ?"""
+            if column in row:
+                values = row[column], ids.time_text(now), of_instance
+                if self._state.query(sql, values)[0]["number"] >= most:
+                    raise TooManySessions(owner=column.removesuffix("_id"), limit=most)
 
     def _to_session(self, row: RoleSessionRow) -> Session:
         sql = "select key, value from iam_tags where resource_id = ?"

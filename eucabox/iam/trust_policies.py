@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 from eucabox.errors import LimitExceeded, MalformedPolicyDocument
-from eucabox.iam.constraints import check_document
+from eucabox.iam.constraints import check_document, count_characters, trim_document
 from eucabox.iam.policy import parse_trust_policy
 from eucabox.iam.policy.principals import ARN, SESSION, UNIQUE_ID
 from eucabox.state import State
@@ -70,10 +70,11 @@ def check_trust_policy(state: State, document: str) -> str:
     """
     check_document(document, "assumeRolePolicyDocument")
     parse_trust_policy(document, TrustDirectory(state))
-    if len("".join(document.split())) > MOST_CHARACTERS:
+    if count_characters(document) > MOST_CHARACTERS:
         reason = f"Cannot exceed quota for ACLSizePerRole: {MOST_CHARACTERS}"
         raise LimitExceeded(reason=reason)
-    return _replace_principals(document, lambda name: _find_unique_id(state, name))
+    trimmed = trim_document(document, MOST_CHARACTERS)
+    return _replace_principals(trimmed, lambda name: _find_unique_id(state, name))
 
 
 def write_trust_policy(state: State, stored: str) -> str:

@@ -20,6 +20,7 @@ STATUS: dict[str, int] = {
     "SignatureDoesNotMatch": 403,
     "UnauthorizedOperation": 403,
     # IAM
+    "ConcurrentModification": 409,
     "DeleteConflict": 409,
     "DuplicateCertificate": 409,
     "EntityAlreadyExists": 409,

@@ -286,6 +286,18 @@ def test_what_is_allowed_everywhere_is_decided_as_for_each_resource(
 # --- tags ---------------------------------------------------------------------------------------
 
 
+def test_a_key_pair_is_tagged_by_its_id_and_allowed_by_its_name(people: People) -> None:
+    made = people.do("ec2:CreateKeyPair", ALICE, key_name="prod", key_type="ed25519")
+    tag = {"resources": [made["key_pair_id"]], "tags": [{"key": "team", "value": "eve"}]}
+    name = f"{EC2}key-pair/prod"
+    eve = people.user("eve", statement("ec2:*"), statement("ec2:*", name, Effect="Deny"))
+    for verb in ("CreateTags", "DeleteTags"):
+        assert name not in refused(people, f"ec2:{verb}", eve, **tag)  # the name is not told
+    people.allow(eve.user_id, statement("ec2:CreateTags", name))
+    people.do("ec2:CreateTags", eve, **tag)
+    refused(people, "ec2:CreateTags", eve, **{**tag, "resources": ["key-" + "0" * 17]})
+
+
 def test_stored_tags_decide_who_may_stop_an_instance(people: People) -> None:
     own, other = launch(people), launch(people)
     tags = [{"key": "owner", "value": "eve"}]

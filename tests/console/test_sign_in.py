@@ -59,6 +59,16 @@ def test_the_administrator_needs_no_account(visit: Visit) -> None:
     assert "administrator of this cloud" in visit.get("/").text
 
 
+def test_nobody_takes_the_administrators_place_by_an_alias(
+    visit: Visit, alice: Caller, state: State
+) -> None:
+    state.update("accounts", {"account_id": alice.account_id}, alias="admin")
+    row = {"user_id": "AIDAMINE", "account_id": alice.account_id, "user_name": "admin"}
+    state.insert("users", {**row, "created": ids.now()})
+    assert visit.sign_in("admin").status_code == 303
+    assert "administrator of this cloud" in visit.get("/").text
+
+
 @pytest.mark.parametrize(
     "fields",
     [

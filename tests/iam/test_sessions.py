@@ -1,5 +1,6 @@
 """Temporary credentials: what they give, and what ends them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from eucabox import ids
 from eucabox.ec2 import instance_profiles
-from eucabox.errors import TooManySessions
+from eucabox.errors import ConcurrentModification, TooManySessions
 from eucabox.iam import sessions
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.caller import Caller, Session
@@ -192,3 +193,34 @@ def test_a_role_is_known_by_its_accounts_number_and_name(accounts: Accounts, rol
         assert accounts.knows_role(account, "reader")
         assert not accounts.knows_role(account, "writer")
     assert not accounts.knows_role("000000000000", "reader")
+
+
+def test_neither_a_user_nor_a_role_takes_all_sessions_of_its_account(
+    accounts: Accounts, role: RoleRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MOST_OF_ONE", 1)
+    admin, made = accounts.user("admin"), accounts.sessions
+    made.create_user_session(admin, 900)
+    with pytest.raises(TooManySessions, match="This user has 1 temp"):
+        made.create_user_session(admin, 900)
+    made.create_role_session(role, "tuesday", 900)
+    with pytest.raises(TooManySessions, match="This role has 1 temp"):
+        made.create_role_session(role, "tuesday", 900)
+    monkeypatch.setattr(sessions, "MOST_SESSIONS", 1)
+    made.create_role_session(role, "i-1", 900, instance_id="i-1")
+
+
+def test_what_was_deleted_meanwhile_gets_no_session(accounts: Accounts, role: RoleRow) -> None:
+    ann = accounts.user("admin")
+    with pytest.raises(ConcurrentModification):
+        accounts.sessions.create_user_session(replace(ann, user_id="AIDAGONE"), 900)
+    with pytest.raises(ConcurrentModification):
+        accounts.sessions.create_role_session({**role, "role_id": "AROAGONE"}, "tuesday", 900)
+    with pytest.raises(ConcurrentModification):
+        accounts._state.update("access_keys", {"user_id": ann.user_id}, user_id="AIDAGONE")
+
+
+def test_a_user_deleted_meanwhile_has_no_session(accounts: Accounts) -> None:
+    ann = accounts.create_user("ann")
+    own = accounts.sessions.create_user_session(ann, 900).access_key_id
+    assert accounts.sessions.load_credential(own, lambda user_id: None) is None

@@ -95,6 +95,7 @@ def _make_trust_request(
     before = caller.session.source_identity if caller.session is not None else ""
     own = call.find_policies()
     more: dict[str, str | Sequence[str]] = {
+        **own.facts,
         "sts:RoleSessionName": members.role_session_name,
         "sts:ExternalId": members.external_id,
         "sts:SourceIdentity": request.source_identity,

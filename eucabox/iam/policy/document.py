@@ -24,6 +24,7 @@ LARGEST = 20 * 1024  # bytes
 DEEPEST = 100  # nested objects and lists; a policy needs six
 STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
 OPENING, CLOSING = ("{", "["), ("}", "]")
+ESCAPE = "\\u"
 ARN_PARTS = 6
 PROHIBITED = "Policy document should not specify a principal."
 
@@ -107,6 +108,11 @@ def _read_json(text: str) -> dict[str, object]:
         raise MalformedPolicy(reason=reason)
     try:
         document: dict[str, object] = json.loads(text, object_pairs_hook=_refuse_twice)
+        if ESCAPE in text:
+            json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # neither a database nor an answer can hold it
+        reason = "This policy contains invalid Json: \\ud800 to \\udfff are no characters alone."
+        raise MalformedPolicy(reason=reason) from None
     except ValueError as problem:
         raise MalformedPolicy(reason=f"This policy contains invalid Json: {problem}.") from None
     return document

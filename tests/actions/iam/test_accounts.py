@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from eucabox.errors import Fault
+from eucabox.errors import DelegationDenied, Fault
+from eucabox.iam.caller import Session
 from tests.actions.iam.conftest import CLOUD_ROOT, OTHER_ROOT, ROOT, People
 from tests.actions.stand_ins import add_image
 
@@ -130,6 +131,15 @@ def test_the_administrator_acts_as_the_root_of_an_account(people: People, lines:
     assert any(f"by={CLOUD_ROOT.label}" in line for line in lines)
     with pytest.raises(Fault, match="The account with name nobody cannot be found"):
         people.do("ListUsers", CLOUD_ROOT, delegate_account="nobody")
+
+
+@pytest.mark.parametrize("mfa", [False, True])
+def test_a_session_becomes_no_root(people: People, mfa: bool) -> None:
+    """The root of an account is asked for nothing that limits a session."""
+    session = Session("ASIA", "", "2100-01-01T00:00:00Z", mfa=mfa)
+    caller = replace(CLOUD_ROOT, session=session)
+    with pytest.raises(DelegationDenied):
+        people.do("CreateAccessKey", caller, delegate_account="alice")
 
 
 def test_nobody_else_acts_for_another_account(people: People) -> None:

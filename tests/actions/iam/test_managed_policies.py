@@ -96,6 +96,10 @@ def test_a_bad_policy_is_refused_and_not_made(
 
 def test_white_space_does_not_count_in_a_policy(iam: Entities) -> None:
     iam.add_policy("Spaced", policy_document=allow().replace(" ", " " * 2000))
+    (row,) = iam.state.query("select document from policy_versions")
+    assert row["document"] == allow().replace(", ", ",").replace(": ", ":")
+    blanks = allow(Condition={"StringEquals": {"aws:username": " " * 6144}})
+    assert "PolicySize" in iam.refused("CreatePolicy", policy_name="b", policy_document=blanks)[1]
 
 
 def test_a_policy_has_at_most_five_versions_of_which_one_is_in_force(iam: Entities) -> None:

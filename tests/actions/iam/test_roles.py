@@ -109,6 +109,11 @@ def test_names_are_unique_and_looked_up_whatever_their_case(iam: Entities) -> No
         ),
         ({"tags": [{"key": "a", "value": ""}] * 2}, "InvalidInput", "Duplicate tag keys"),
         ({"assume_role_policy_document": "{"}, "MalformedPolicyDocument", "invalid Json"),
+        (
+            {"assume_role_policy_document": EC2_TRUST.replace("ec2", "\\ud800")},
+            "MalformedPolicyDocument",
+            "no characters alone",
+        ),
         ({"assume_role_policy_document": ""}, "ValidationError", "assumeRolePolicyDocument"),
         ({"assume_role_policy_document": "{\x00"}, "ValidationError", "regular expression"),
         (

@@ -186,6 +186,7 @@ def test_the_policy_status_tells_whether_a_bucket_is_public(shop: Shop) -> None:
         ("", "first byte"),
         ("[]", "first byte"),
         ("{", "invalid Json"),
+        ('{"Id": "\\ud83d\\ude00\\udc00"}', "no characters alone"),
         ("{" + '"a":{' * 3000, "too deep"),
         ('{"a":' + "[" * 9000 + "]" * 9000 + "}", "too deep"),
         ('{"Id": "' + '[{\\"' * 2000 + '"}', "Statement"),  # none of these brackets is JSON's

@@ -188,6 +188,30 @@ def test_transitive_tags_go_down_a_chain(doors: Doors, ann: Caller) -> None:
     assert "conflicts with a transitive tag key" in fault.message
 
 
+def test_a_chain_gathers_no_more_tags_than_a_session_has(doors: Doors, ann: Caller) -> None:
+    both = ("sts:AssumeRole", "sts:TagSession")
+    arn = doors.add_role(ann, "looping", trust({"AWS": ann.account_id}, *both))
+    doors.add_policy(doors.role_id("looping"), STATEMENT)
+    keys = [f"{number}" for number in range(30)]
+    tags = [{"key": key, "value": ""} for key in keys]
+    caller = doors.caller_of(doors.assume(ann, arn, tags=tags, transitive_tag_keys=keys))
+    more = [{"key": f"more-{key}", "value": ""} for key in keys]
+    assert doors.assume(caller, arn, tags=more[:20])
+    assert "at 'tags' failed" in refused(doors, caller, arn, tags=more[:21]).message
+
+
+def test_sessions_that_are_denied_by_their_age_get_no_new_ones(doors: Doors, ann: Caller) -> None:
+    arn = doors.add_role(ann, "looping", trust({"AWS": ann.account_id}))
+    doors.add_policy(doors.role_id("looping"), STATEMENT)
+    caller = doors.caller_of(doors.assume(ann, arn))
+    assert doors.assume(caller, arn)
+    condition = {"DateLessThan": {"aws:TokenIssueTime": "2100-01-01T00:00:00Z"}}
+    revoked = {**STATEMENT, "Effect": "Deny", "Condition": condition}
+    doors.add_policy(doors.role_id("looping"), revoked)
+    assert "with an explicit deny" in refused(doors, caller, arn).message
+    assert doors.assume(ann, arn)
+
+
 def test_a_source_identity_stays(doors: Doors, ann: Caller) -> None:
     both = ("sts:AssumeRole", "sts:SetSourceIdentity")
     plain = doors.add_role(ann, "plain", trust({"AWS": ann.account_id}))

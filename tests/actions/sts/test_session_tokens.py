@@ -1,11 +1,13 @@
 """Who one is, and temporary credentials for oneself."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from eucabox import ids
-from eucabox.errors import Fault
+from eucabox.actions import perform
+from eucabox.errors import Fault, ReplayedRequest
 from eucabox.iam.caller import Caller
 from tests.actions.sts.conftest import Doors
 
@@ -48,6 +50,14 @@ def test_a_session_gets_no_other_session(doors: Doors, ann: Caller) -> None:
     with pytest.raises(Fault, match="Cannot call GetSessionToken with session cred") as caught:
         doors.do("GetSessionToken", caller)
     assert caught.value.code == "AccessDenied"
+
+
+def test_a_request_that_was_seen_gives_no_second_session(doors: Doors, ann: Caller) -> None:
+    call = replace(doors.call(ann), signature="abcd")
+    assert perform("sts", "GetSessionToken", call, {})
+    doors.state.update("used_signatures", {"signature": "abcd"}, first_used="never")
+    with pytest.raises(ReplayedRequest):
+        perform("sts", "GetSessionToken", call, {})
 
 
 def test_mfa_devices_are_refused_by_name(doors: Doors, ann: Caller) -> None:

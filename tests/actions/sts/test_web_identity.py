@@ -133,6 +133,7 @@ def test_keys_given_as_a_file_are_not_fetched(realm: Realm) -> None:
         ({"aud": ["other", "more"]}, "InvalidIdentityToken", "Incorrect token audience"),
         ({"iss": "https://example.com"}, "InvalidIdentityToken", "No OpenIDConnect provider"),
         ({"iss": None}, "InvalidIdentityToken", "No OpenIDConnect provider"),
+        ({"iss": "\ud800"}, "InvalidIdentityToken", "No OpenIDConnect provider"),
         ({"nbf": 2**40}, "InvalidIdentityToken", "not yet valid"),
         ({TAGS: "x"}, "InvalidIdentityToken", "session tags"),
         ({TAGS: {"principal_tags": []}}, "InvalidIdentityToken", "session tags"),
