@@ -200,7 +200,7 @@ def perform(service: str, name: str, call: Call, params: dict[str, object]) -> R
         try:
             definition = _look_up(service, name)
             if service == "iam":
-                _delegate(call, params)
+                _delegate(definition, call, params)
             _check_caller(definition, call)
             call.action, call.params = name, params
             if call.caller is not None and call.caller.is_limited:
@@ -222,13 +222,15 @@ def perform(service: str, name: str, call: Call, params: dict[str, object]) -> R
             _log(service, name, call, params, outcome, time.perf_counter() - started)
 
 
-def _delegate(call: Call, params: dict[str, object]) -> None:
+def _delegate(definition: Action, call: Call, params: dict[str, object]) -> None:
     """Let the administrator act as the root of the account that it names."""
     name = delegation.take_account(params)
     if name:
         caller, cloud = call.user, call.cloud
         call.caller = delegation.find_delegate(cloud.state, cloud.accounts, caller, name)
         call.notes["by"] = caller.label
+        if "user_name" not in definition.required:
+            delegation.name_root(cloud.state, call.caller, params)
 
 
 def _look_up(service: str, name: str) -> Action:

@@ -41,14 +41,14 @@ def make_client(cloud: Running, service: str, key: dict[str, str]) -> Any:
     )
 
 
-def aws(cloud: Running, *argv: str) -> Any:
+def aws(cloud: Running, *argv: str, service: str = "iam", **environment: str) -> Any:
     done = subprocess.run(
-        [AWS, "--endpoint-url", cloud.endpoint, "--output", "json", "iam", *argv],
+        [AWS, "--endpoint-url", cloud.endpoint, "--output", "json", service, *argv],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
-        env={**os.environ, **cloud.settings, "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, **cloud.settings, "PYTHONWARNINGS": "ignore", **environment},
     )
     return json.loads(done.stdout or "{}")
 
@@ -126,6 +126,53 @@ def test_the_aws_cli_makes_groups_and_passwords(cloud: Running) -> None:
     aws(cloud, "remove-user-from-group", "--group-name", "crew", "--user-name", "cyd")
     aws(cloud, "delete-group", "--group-name", "crew")
     aws(cloud, "delete-user", "--user-name", "cyd")
+
+
+def test_the_aws_cli_takes_roles_and_sessions(cloud: Running, tmp_path: Path) -> None:
+    sts = partial(aws, cloud, service="sts")
+    root = sts("get-caller-identity")
+    assert root["Arn"] == f"arn:aws:iam::{root['Account']}:root"
+    assert sts("get-access-key-info", "--access-key-id", cloud.access_key) == {
+        "Account": root["Account"]
+    }
+    trust: dict[str, Any] = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+    trust["Principal"] = {"AWS": root["Arn"]}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    made = aws(cloud, "create-role", "--role-name", "op", "--assume-role-policy-document", document)
+    arn = made["Role"]["Arn"]
+    statement = {"Effect": "Allow", "Action": "iam:ListUsers", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    named = ("--role-name", "op", "--policy-name", "reads")
+    aws(cloud, "put-role-policy", *named, "--policy-document", policy)
+    # the user of a key of its own takes the role by the CLI's configuration
+    aws(cloud, "create-user", "--user-name", "dan")
+    key = aws(cloud, "create-access-key", "--user-name", "dan")["AccessKey"]
+    statement["Action"] = "sts:*"
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    named = ("--user-name", "dan", "--policy-name", "takes")
+    aws(cloud, "put-user-policy", *named, "--policy-document", policy)
+    trust["Principal"] = {"AWS": root["Account"]}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    aws(cloud, "update-assume-role-policy", "--role-name", "op", "--policy-document", document)
+    config = tmp_path / "config"
+    config.write_text(
+        f"[profile dan]\naws_access_key_id = {key['AccessKeyId']}\n"
+        f"aws_secret_access_key = {key['SecretAccessKey']}\n"
+        f"[profile op]\nrole_arn = {arn}\nsource_profile = dan\nrole_session_name = shift\n"
+    )
+    mine = {"AWS_CONFIG_FILE": str(config), "HOME": str(tmp_path)}
+    told = sts("get-caller-identity", "--profile", "op", **mine)
+    assert told["Arn"] == f"arn:aws:sts::{root['Account']}:assumed-role/op/shift"
+    listed = aws(cloud, "list-users", "--profile", "op", **mine)["Users"]
+    assert [user["UserName"] for user in listed] == ["dan"]
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        aws(cloud, "list-roles", "--profile", "op", **mine)
+    assert "(AccessDenied)" in caught.value.stderr
+    token = sts("get-session-token", "--duration-seconds", "900", "--profile", "dan", **mine)
+    assert token["Credentials"]["AccessKeyId"].startswith("ASIA")
+    details = aws(cloud, "get-account-authorization-details", "--filter", "Role")
+    (role,) = (each for each in details["RoleDetailList"] if each["RoleName"] == "op")
+    assert role["RolePolicyList"][0]["PolicyName"] == "reads"
 
 
 def test_eucalyptus_verbs_travel_as_euca2ools_sends_them(cloud: Running) -> None:

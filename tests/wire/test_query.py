@@ -30,7 +30,7 @@ def _lookup(access_key_id: str) -> Credential | None:
 def _served(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [
         *(("ec2", "DescribeInstances"), ("ec2", "RunInstances"), ("sts", "GetCallerIdentity")),
-        ("bootstrap", "DescribeServiceCertificates"),
+        *(("bootstrap", "DescribeServiceCertificates"), ("iam", "CreateOpenIDConnectProvider")),
     ]
     table: dict[tuple[str, str], Action | None] = dict.fromkeys(names)
     monkeypatch.setattr(actions, "load", lambda: table)
@@ -164,6 +164,13 @@ def test_what_cannot_be_understood_is_refused(fields: Any, code: str, named: str
 def test_strays_of_old_clients_are_dropped() -> None:
     fields = {"Action": "RunInstances", "Version": "2015-10-01", "AddressingType": "private"}
     assert _understand(_post(fields)).params == {}
+
+
+@pytest.mark.parametrize("name", ["ClientIDList", "ClientIdList"])
+def test_the_clients_of_a_provider_come_as_aws_and_as_euca2ools_write_them(name: str) -> None:
+    fields = {"Action": "CreateOpenIDConnectProvider", "Version": "2010-05-08"}
+    found = _understand(_post({**fields, f"{name}.member.1": "web"}, "/services/Euare", "iam"))
+    assert found.params == {"client_id_list": ["web"]}
 
 
 def test_iam_is_refused_clearly() -> None:

@@ -11,11 +11,12 @@ MOST_KEYS, LONGEST_KEY, LONGEST_VALUE = 50, 128, 1024
 
 
 @action("iam")
-def get_user_info(call: Call, *, user_name: str = "") -> Result:
-    """Return what is kept of a user beside, as pairs."""
+def get_user_info(call: Call, *, user_name: str = "", info_key: str = "") -> Result:
+    """Return what is kept of a user beside, as pairs; with a key that pair alone."""
     user = find_user_or_caller(call.cloud.state, call.user, user_name)
     information: dict[str, str] = json.loads(user["information"])
-    return {"infos": [{"key": key, "value": value} for key, value in sorted(information.items())]}
+    pairs = [pair for pair in sorted(information.items()) if info_key in ("", pair[0])]
+    return {"infos": [{"key": key, "value": value} for key, value in pairs]}
 
 
 @action("iam")

@@ -142,6 +142,19 @@ def test_a_session_becomes_no_root(people: People, mfa: bool) -> None:
         people.do("CreateAccessKey", caller, delegate_account="alice")
 
 
+def test_admin_is_the_root_of_an_account_until_a_user_is_called_so(people: People) -> None:
+    made = people.do("CreateAccessKey", CLOUD_ROOT, user_name="admin", delegate_account="alice")
+    (key,) = people.do("ListAccessKeys")["access_key_metadata"]
+    assert key["access_key_id"] == made["access_key"]["access_key_id"]
+    with pytest.raises(Fault, match="The user with name admin cannot be found"):
+        people.do("DeleteUser", CLOUD_ROOT, user_name="admin", delegate_account="alice")
+    with pytest.raises(Fault, match="The user with name admin cannot be found"):
+        people.do("GetUser", user_name="admin")
+    people.do("CreateUser", user_name="admin")
+    told = people.do("GetUser", CLOUD_ROOT, user_name="admin", delegate_account="alice")
+    assert told["user"]["user_name"] == "admin"
+
+
 def test_nobody_else_acts_for_another_account(people: People) -> None:
     ann = people.create_manager("ann")
     for caller in (ROOT, ann, replace(ann, admin=True)):
@@ -233,6 +246,8 @@ def test_a_users_information_is_kept_in_pairs(people: People) -> None:
         people.do("UpdateUserInfo", user_name="ann", info_key=key, info_value=value)
     pairs = [{"key": "fullname", "value": "Ann Other"}, {"key": "team", "value": "blue"}]
     assert people.do("GetUserInfo", user_name="ann") == {"infos": pairs}
+    for key, some in ((pairs[1]["key"], pairs[1:]), ("nothing", [])):
+        assert people.do("GetUserInfo", user_name="ann", info_key=key) == {"infos": some}
     people.do("UpdateUserInfo", user_name="ann", info_key="fullname")
     assert people.do("GetUserInfo", user_name="ann") == {"infos": pairs[1:]}
     people.do("UpdateUserInfo", info_key="own", info_value="1")
