@@ -8,6 +8,7 @@ from eucabox import ids, logs
 from eucabox.console.attempt_limits import AttemptLimits
 from eucabox.errors import PasswordsBusy
 from eucabox.iam.passwords import check_password
+from eucabox.iam.sign_up.attempts import get_network
 from eucabox.state import State
 
 log = logging.getLogger("eucabox.console")
@@ -20,13 +21,14 @@ _waiting = threading.BoundedSemaphore(MOST_WAITING)
 
 
 class SignInRow(TypedDict):
-    """A user with its password's hash, "" for none."""
+    """A user with its password's hash, "" for none, and since when it has that."""
 
     user_id: str
     account_id: str
     account_name: str
     user_name: str
     password: str
+    password_created: str
 
 
 class TooManyAttemptsError(Exception):
@@ -45,13 +47,18 @@ def sign_in(
     The account is its name, its alias or its number, or "". Raises TooManyAttemptsError and
     PasswordsBusy.
     """
-    keys = _name_limits(names, source)
+    keys = _name_limits(names, get_network(source))
     seconds = limits.begin(keys)
     if seconds:
         _log(names, source, "Throttling")
         raise TooManyAttemptsError(seconds)
     row = find_user(state, *names)
-    if not check_quietly(password, row["password"] if row else ""):
+    try:
+        is_right = check_quietly(password, row["password"] if row else "")
+    except PasswordsBusy:
+        limits.forgive(keys)  # nothing was tried
+        raise
+    if not is_right:
         _log(names, source, "AuthFailure")
         return None
     limits.forgive(keys)
@@ -76,7 +83,7 @@ def find_user(state: State, account: str, user: str) -> SignInRow | None:
     account the user whose account has its own name or, without that, the administrators'."""
     accounts = [account] if account else [user, ADMINISTRATORS]
     for each in accounts:
-        sql = """select user_id, account_id, account_name, user_name, password
+        sql = """select user_id, account_id, account_name, user_name, password, password_created
           from users join accounts using (account_id)
           where lower(user_name) = lower(?)
           and (account_name = ? or account_id = ? or (alias = ? and alias <> ''))
@@ -87,12 +94,14 @@ def find_user(state: State, account: str, user: str) -> SignInRow | None:
     return None
 
 
-def _name_limits(names: tuple[str, str], source: str) -> dict[str, int]:
-    name = "/".join(names).lower()
+def _name_limits(names: tuple[str, str], network: str) -> dict[str, int]:
+    """The keys have line ends between their parts, which no name has: one who names another's
+    address in a name would use up that one's attempts."""
+    name = "\n".join(names).lower()
     return {
-        f"sign-in {source} {name}": MOST_OF_BOTH,
-        f"sign-in {source}": MOST_OF_ADDRESS,
-        f"sign-in {name}": MOST_OF_NAME,
+        f"both\n{network}\n{name}": MOST_OF_BOTH,
+        f"address\n{network}": MOST_OF_ADDRESS,
+        f"name\n{name}": MOST_OF_NAME,
     }
 
 

@@ -41,6 +41,8 @@ def test_another_name_of_this_machine_leads_to_the_consoles_own(visit: Visit, ho
         {"Origin": f"http://evil@{HOST}"},
         {"Origin": f"{ORIGIN}, http://evil.example"},
         {"Origin": "http://\xe9"},
+        {"Origin": "http://["},
+        {"Origin": f"{ORIGIN}/"},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "none"},

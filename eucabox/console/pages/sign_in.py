@@ -62,7 +62,7 @@ def enter() -> Response:
     if row is None:
         return _show_form(403, problem=WRONG)
     response = _go_on()
-    begin_session(response, row["user_id"])
+    begin_session(response, row["user_id"], row["password_created"])
     return response
 
 
