@@ -53,6 +53,8 @@ def _check_sizes() -> None:
         raise MethodNotAllowed(METHODS, "Pages are read with GET, and forms sent with POST.")
     if len(request.path.encode()) > MOST_PATH or len(request.query_string) > MOST_QUERY:
         raise RequestURITooLarge("The address is longer than any of this console's.")
+    if not request.query_string.isascii():  # what reads it would fail, in every page
+        raise BadRequest("The address is not written as addresses are.")
     if request.method != "POST":
         return
     if request.content_length is None:

@@ -2,12 +2,13 @@
 
 import logging
 import threading
-from typing import TypedDict
 
-from eucabox import ids, logs
+from eucabox import logs
 from eucabox.console.attempt_limits import AttemptLimits
 from eucabox.errors import PasswordsBusy
+from eucabox.iam.login_profiles import note_sign_in
 from eucabox.iam.passwords import check_password
+from eucabox.iam.rows import UserRow
 from eucabox.iam.sign_up.attempts import get_network
 from eucabox.state import State
 
@@ -20,17 +21,6 @@ MOST_WAITING = 6  # requests that wait for a password's check; the others' pages
 _waiting = threading.BoundedSemaphore(MOST_WAITING)
 
 
-class SignInRow(TypedDict):
-    """A user with its password's hash, "" for none, and since when it has that."""
-
-    user_id: str
-    account_id: str
-    account_name: str
-    user_name: str
-    password: str
-    password_created: str
-
-
 class TooManyAttemptsError(Exception):
     """This may be guessing; `seconds` is how long it takes until the next attempt counts."""
 
@@ -41,11 +31,11 @@ class TooManyAttemptsError(Exception):
 
 def sign_in(
     state: State, limits: AttemptLimits, names: tuple[str, str], password: str, source: str
-) -> SignInRow | None:
+) -> UserRow | None:
     """Return the user of (account, user name) whose password this is, or None.
 
-    The account is its name, its alias or its number, or "". Raises TooManyAttemptsError and
-    PasswordsBusy.
+    The account is its name, its alias or its number, or "". Raises TooManyAttemptsError,
+    PasswordsBusy and PasswordExpired.
     """
     keys = _name_limits(names, get_network(source))
     seconds = limits.begin(keys)
@@ -64,7 +54,7 @@ def sign_in(
     limits.forgive(keys)
     _log(names, source, "ok")
     assert row is not None
-    state.update("users", {"user_id": row["user_id"]}, password_last_used=ids.now())
+    note_sign_in(state, row)
     return row
 
 
@@ -78,17 +68,16 @@ def check_quietly(password: str, stored: str) -> bool:
         _waiting.release()
 
 
-def find_user(state: State, account: str, user: str) -> SignInRow | None:
+def find_user(state: State, account: str, user: str) -> UserRow | None:
     """Return the user of that name in the account of that name, alias or number; without an
     account the user whose account has its own name or, without that, the administrators'."""
     accounts = [account] if account else [user, ADMINISTRATORS]
     for each in accounts:
-        sql = """select user_id, account_id, account_name, user_name, password, password_created
-          from users join accounts using (account_id)
+        sql = """select users.* from users join accounts using (account_id)
           where lower(user_name) = lower(?)
           and (account_name = ? or account_id = ? or (alias = ? and alias <> ''))
           order by account_name = ? desc"""
-        row = state.select_one(SignInRow, sql, (user, each, each, each, each))
+        row = state.select_one(UserRow, sql, (user, each, each, each, each))
         if row:
             return row
     return None

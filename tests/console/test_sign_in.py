@@ -16,6 +16,8 @@ from eucabox.console.visitor import LOGIN_COOKIE
 from eucabox.iam import passwords
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.caller import Caller
+from eucabox.iam.password_policies import PasswordPolicy, save_policy
+from eucabox.iam.users import create_user
 from eucabox.state import State
 from tests.console.conftest import PASSWORD, Visit, give_password
 
@@ -314,6 +316,26 @@ def test_a_due_password_comes_before_all_else(visit: Visit, alice: Caller, state
     assert visit.post("/credentials/archive").location == "/password"
     assert "Choose a password of your own" in visit.get("/password").text
     assert visit.post("/sign-out").status_code == 303
+
+
+def test_a_password_that_is_too_old_has_to_be_changed(
+    visit: Visit, alice: Caller, accounts: Accounts, state: State
+) -> None:
+    """As the account's policy has it, which is not for its root."""
+    bob = create_user(state, alice.account_id, "bob", "/")
+    old = ids.time_text(datetime.now(UTC) - timedelta(days=11))
+    for user_id in (alice.user_id, bob["user_id"]):
+        give_password(state, replace(alice, user_id=user_id), password_created=old)
+    policy = PasswordPolicy(max_password_age=10, hard_expiry=True)
+    save_policy(state, alice.account_id, policy)
+    refused = visit.sign_in("bob", account="alice")
+    assert (refused.status_code, visit.cookie(LOGIN_COOKIE)) == (403, "")
+    assert "older than your account allows" in refused.text
+    save_policy(state, alice.account_id, replace(policy, hard_expiry=False))
+    assert visit.sign_in("bob", account="alice").status_code == 303
+    assert visit.get("/").location == "/password"
+    assert visit.sign_in("alice").status_code == 303
+    assert visit.get("/").status_code == 200
 
 
 def test_the_list_of_sessions_ends_one_or_all_others(
