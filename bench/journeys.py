@@ -69,7 +69,7 @@ def add_image(cloud: Cloud) -> str:
         "created": ids.now(), "image_id": "emi-12345678", "root_device_name": "/dev/sda1",
     }  # fmt: skip
     cloud.state.insert("images", row)
-    return row["image_id"]
+    return str(row["image_id"])
 
 
 def client(service: str, port: int, cloud: Cloud) -> Any:

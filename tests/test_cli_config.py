@@ -69,6 +69,12 @@ def test_a_wrong_configuration_ends_the_check_with_78(
     assert f"eucabox: {found['error']}\n" == shown.output
 
 
+def test_a_network_is_not_ended_by_a_wrong_configuration_of_another_cloud(tmp_path: Path) -> None:
+    file = tmp_path / "eucabox.conf"
+    file.write_text("[api]\nport = none\n")
+    assert invoke("-c", file, "stop", "--network").exit_code == os.EX_CONFIG
+
+
 def test_doctor_tells_which_files_settings_are_from(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

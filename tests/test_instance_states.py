@@ -16,6 +16,7 @@ from eucabox.instance_states import (
 )
 from eucabox.state import State
 from tests.domains.rows import add_instance, row_of
+from tests.test_floors import parse
 
 ROOT = Path(eucabox.__file__).parent
 CODES = {
@@ -137,8 +138,6 @@ def _writes_state(tree: ast.Module) -> bool:
 
 def test_no_other_module_writes_an_instances_state() -> None:
     writers = {
-        str(path.relative_to(ROOT))
-        for path in ROOT.rglob("*.py")
-        if _writes_state(ast.parse(path.read_text()))
+        str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if _writes_state(parse(path))
     }
     assert writers == {"instance_states.py"}

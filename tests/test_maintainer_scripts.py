@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from eucabox.config import CloudSection, Config, NetworkSection
+from eucabox.network import last_settings
+
 DEBIAN = Path(__file__).parent.parent / "packaging" / "debian"
 DATA = "/var/lib/eucabox"
 BRIDGE = f"""\
@@ -82,6 +85,22 @@ def test_a_purge_leaves_forwarding_to_a_network_that_is_translated(
         tmp_path, rules, "cat /proc/sys/net/ipv4/ip_forward; ls -d /run/euc* || true"
     )
     assert (status, left) == (0, [forwarding])
+
+
+def test_a_purge_ends_what_the_last_start_made_on_a_bridge_of_the_sites(tmp_path: Path) -> None:
+    config = Config(
+        cloud=CloudSection(data_dir=tmp_path / "data"), network=NetworkSection(bridge="site0")
+    )
+    last_settings.write(config)
+    before = (
+        "ip link add site0 type bridge; ip link add other0 type bridge\n"
+        f"cp -r {tmp_path}/data/network {DATA}/network\n"
+        "for each in site0 other0; do nft add table ip eucabox-$each; done\n"
+        "nft add table bridge eucabox_groups-site0"
+    )
+    status, told, left = purge(tmp_path, before, "ls /sys/class/net; nft list tables")
+    assert (status, left) == (0, ["lo", "other0", "site0", "table ip eucabox-other0"])
+    assert "removing the network at site0" in told
 
 
 def test_a_purge_leaves_the_bridge_of_another_data_directory(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import eucabox
+from tests.test_floors import parse
 
 MODULES = sorted(Path(eucabox.__file__).parent.rglob("*.py"))
 MOST_LINES_OF_A_FILE = 500
@@ -19,7 +20,7 @@ def test_no_function_is_longer_than_60_lines() -> None:
     long = [
         f"{path}:{node.lineno} {node.name}"
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parse(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno >= MOST_LINES_OF_A_FUNCTION
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import eucabox
+from tests.test_floors import parse
 
 ROOT = Path(eucabox.__file__).parent
 IN_THE_ROOT = {
@@ -37,7 +38,7 @@ BARRED = {"said", "asker", "somebody", "wish"}
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:
     for path in sorted(ROOT.rglob("*.py")):
-        yield path.relative_to(ROOT), ast.parse(path.read_text())
+        yield path.relative_to(ROOT), parse(path)
 
 
 def is_property(node: ast.FunctionDef) -> bool:

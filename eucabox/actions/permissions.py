@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eucabox.ec2.needed_permissions import Ec2Request
 from eucabox.errors import Fault, OperationRefused, PolicyRefused, SessionRefused, SessionWithoutMfa
+from eucabox.iam.authorization import CallerPolicies
 from eucabox.iam.authorization_messages import encode_message
 from eucabox.iam.caller import Caller
 from eucabox.iam.needed_permission import NeededPermission, NeededValues
@@ -31,6 +32,8 @@ FREE = frozenset(
 # Services whose verbs ask for permission themselves, of the bucket; guests are known otherwise.
 # The console's own are about whoever calls them alone, or are let in by a code.
 ELSEWHERE = frozenset({"console", "metadata", "s3", "s3control", "website"})
+# Verbs, and members of verbs, that need permissions of other names too.
+ASKING_MORE = frozenset({"AddRoleToInstanceProfile", "iam_instance_profile", "tag_specifications"})
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
 OWN_PASSWORD = ("iam:ChangePassword", "iam:GetAccountPasswordPolicy")
 LONGEST_SHOWN = 300  # characters of a resource in a refusal
@@ -42,8 +45,24 @@ def check(call: "Call", caller: Caller, service: str, name: str) -> None:
     if caller.session is not None:
         _check_session(caller, service, name)
     if service not in ELSEWHERE and (service, name) not in FREE:
+        policies = call.find_policies()
+        action = NeededPermission(f"{service}:{name}")
+        asks_more = name in ASKING_MORE or not ASKING_MORE.isdisjoint(call.params)
+        if not asks_more and policies.permit_everywhere(
+            _make_request(call, caller, policies, action)
+        ):
+            return
         for needed in _list_needed(call, caller, service, name):
-            _check_one(call, caller, service, needed)
+            request = _make_request(call, caller, policies, needed)
+            if not policies.permit(request) and not _grants_own_password(call, caller, request):
+                raise _refuse(call, service, request, needed, policies)
+
+
+def _make_request(
+    call: "Call", caller: Caller, policies: CallerPolicies, needed: NeededPermission
+) -> AuthorizationRequest:
+    values = NeededValues(needed, caller.principal, policies.tags, call.context, policies.facts)
+    return AuthorizationRequest(needed.action, needed.resource, caller.principal, values)
 
 
 def _check_session(caller: Caller, service: str, name: str) -> None:
@@ -70,16 +89,6 @@ def _list_needed(
     return IamRequest(service, name, params, state, caller.account_id, user_name).list_needed()
 
 
-def _check_one(call: "Call", caller: Caller, service: str, needed: NeededPermission) -> None:
-    policies = call.cloud.accounts.authorization.find_policies(caller)
-    principal = caller.principal
-    values = NeededValues(needed, principal, policies.tags, call.context, policies.facts)
-    request = AuthorizationRequest(needed.action, needed.resource, principal, values)
-    if policies.permit(request) or _grants_own_password(call, caller, request):
-        return
-    raise _refuse(call, service, request, needed)
-
-
 def _grants_own_password(call: "Call", caller: Caller, request: AuthorizationRequest) -> bool:
     """Whether the account lets its users change their passwords, and no policy forbids it."""
     if request.action not in OWN_PASSWORD or caller.session is not None:
@@ -92,13 +101,16 @@ def _grants_own_password(call: "Call", caller: Caller, request: AuthorizationReq
 
 
 def _refuse(
-    call: "Call", service: str, request: AuthorizationRequest, needed: NeededPermission
+    call: "Call",
+    service: str,
+    request: AuthorizationRequest,
+    needed: NeededPermission,
+    policies: CallerPolicies,
 ) -> Fault:
-    authorization = call.cloud.accounts.authorization
-    decision = decide(request, authorization.find_policies(call.caller).applicable)
+    decision = decide(request, policies.applicable)
     shown = replace(request, resource=(needed.shown or needed.resource)[:LONGEST_SHOWN])
     sentence = describe_refusal(decision, shown)
     if service == "ec2":
-        encoded = encode_message(authorization.seal, decision, shown)
+        encoded = encode_message(call.cloud.accounts.authorization.seal, decision, shown)
         return OperationRefused(reason=sentence, encoded=encoded)
     return PolicyRefused(reason=sentence)

@@ -2,17 +2,12 @@
 thread until the database changes. Decides about no resource; see policy/decision.py."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from eucabox.iam.caller import Caller, Session
-from eucabox.iam.effective_policies import (
-    PolicyText,
-    read_role_boundary,
-    read_role_policies,
-    read_user_boundary,
-    read_user_policies,
-)
+from eucabox.iam.managed_policies import read_default_document
+from eucabox.iam.needed_permission import LoadedTags
 from eucabox.iam.policy import compile_identity_policy
 from eucabox.iam.policy.decision import ApplicablePolicies, NamedPolicy
 from eucabox.iam.policy.request import AuthorizationRequest, key_name
@@ -21,6 +16,30 @@ from eucabox.seal import Seal
 from eucabox.state import State
 
 MOST_KNOWN = 1000  # callers
+# keys whose values do not depend on the resource, nor on the members of a request
+OF_EVERY_REQUEST = frozenset(
+    {
+        "aws:currenttime",
+        "aws:epochtime",
+        "aws:multifactorauthpresent",
+        "aws:requestedregion",
+        "aws:securetransport",
+        "aws:sourceip",
+        "aws:tokenissuetime",
+        "aws:useragent",
+        "ec2:region",
+    }
+)
+IDENTITY, BOUNDARY, SESSION = "identity", "boundary", "session"
+# What effective_policies.py reads in several queries, in one: it is read at every request that
+# follows a change of the database.
+_OWNERS = "select :id union all select group_id from group_members where user_id = :id"
+_OWN = f"""select 'identity' as kind, policy_name as name, document as text from inline_policies
+    where owner_id in ({_OWNERS})
+  union all select distinct 'identity', policy_arn, null from attached_policies
+    where owner_id in ({_OWNERS})
+  union all select 'boundary', permissions_boundary, null from {{kind}}s
+    where {{kind}}_id = :id and permissions_boundary <> ''"""
 
 
 @dataclass(frozen=True)
@@ -50,9 +69,23 @@ class CallerPolicies:
         about = self._by_action.get(request.action)
         if about is None:
             about = self._by_action[request.action] = self._select(request)
-        return all(
-            any(_holds(each, request) for each in statements) for statements in about.allowing
-        ) and not any(_holds(each, request) for each in about.denying)
+        for statements in about.allowing:
+            for each in statements:
+                if _holds(each, request):
+                    break
+            else:
+                return False
+        return not any(_holds(each, request) for each in about.denying)
+
+    def permit_everywhere(self, request: AuthorizationRequest) -> bool:
+        """True if these policies allow the action whatever the resource is, and its tags and those
+        of the request are, so that these need not be looked for."""
+        about = self._by_action.get(request.action)
+        if about is None:
+            about = self._by_action[request.action] = self._select(request)
+        return not about.denying and all(
+            any(_holds_everywhere(each, request) for each in kind) for kind in about.allowing
+        )
 
     def may_permit(self, action: str) -> bool:
         """True if they allow the action on some resource under some conditions."""
@@ -80,8 +113,20 @@ class CallerPolicies:
 
 
 def _holds(statement: Statement, request: AuthorizationRequest) -> bool:
-    return statement.resources.matches(request.resource, request) and all(
-        each.holds(request) for each in statement.conditions
+    if not statement.resources.matches(request.resource, request):
+        return False
+    return all(each.holds(request) for each in statement.conditions)
+
+
+def _holds_everywhere(statement: Statement, request: AuthorizationRequest) -> bool:
+    resources = statement.resources
+    if resources.others or all(each.text != "*" for each in resources.patterns):
+        return False
+    return all(
+        each.key in OF_EVERY_REQUEST
+        and not any("${" in value for value in each.values)
+        and each.holds(request)
+        for each in statement.conditions
     )
 
 
@@ -107,39 +152,44 @@ class Authorization:
         if mark is None:
             return self._load(caller)
         if getattr(local, "mark", None) != mark or len(local.known) > MOST_KNOWN:
-            local.mark, local.known = mark, {}
+            local.mark, local.older, local.known = mark, getattr(local, "known", {}), {}
         name = caller.session.access_key_id if caller.session else caller.user_id
         if name not in local.known:
-            local.known[name] = self._load(caller)
+            local.known[name] = self._load(caller, local.older.get(name))
         known: CallerPolicies = local.known[name]
         return known
 
-    def _load(self, caller: Caller) -> CallerPolicies:
+    def _load(self, caller: Caller, before: CallerPolicies | None = None) -> CallerPolicies:
+        """Return a caller's policies, with what `before` knows of them if they are the same."""
         session = caller.session
         role = session.role if session is not None else None
+        owner_id = role.role_id if role is not None else caller.user_id
+        own = [] if caller.is_root else self._read_own("user" if role is None else "role", owner_id)
         limits = session.policies if session is not None else None
-        identity, boundary = self._read_own(caller, role.role_id if role is not None else "")
+        tags = session.tags if session is not None else {}
         applicable = ApplicablePolicies(
-            identity=_compile(identity),
-            boundary=None if boundary is None else _compile([boundary]),
-            session=None if limits is None else _compile([PolicyText("", each) for each in limits]),
+            identity=_compile(own, IDENTITY),
+            boundary=_compile(own, BOUNDARY) or None,
+            session=None if limits is None else _compile((SESSION, "", each) for each in limits),
             is_root=caller.is_root,
         )
-        owner_id = role.role_id if role is not None else caller.user_id
-        tags = session.tags if session is not None else {}
-        own_tags = {**self._read_tags(owner_id), **tags}
-        return CallerPolicies(applicable, own_tags, _describe_session(session))
+        all_tags = LoadedTags(lambda: {**self._read_tags(owner_id), **tags})
+        known = before._by_action if before and before.applicable == applicable else {}
+        return CallerPolicies(applicable, all_tags, _describe_session(session), known)
 
-    def _read_own(self, caller: Caller, role_id: str) -> tuple[list[PolicyText], PolicyText | None]:
-        if role_id:
-            return read_role_policies(self._state, role_id), read_role_boundary(
-                self._state, role_id
+    def _read_own(self, kind: str, owner_id: str) -> list[tuple[str, str, str]]:
+        """Return kind, name and text of each policy of a user or role, and of its boundary."""
+        rows = self._state.query(_OWN.format(kind=kind), {"id": owner_id})
+        return [
+            (
+                row["kind"],
+                row["name"],
+                read_default_document(self._state, row["name"])
+                if row["text"] is None
+                else row["text"],
             )
-        if caller.is_root:
-            return [], None
-        return read_user_policies(self._state, caller.user_id), read_user_boundary(
-            self._state, caller.user_id
-        )
+            for row in rows
+        ]
 
     def _read_tags(self, owner_id: str) -> dict[str, str]:
         sql = "select key, value from iam_tags where resource_id = ?"
@@ -158,5 +208,9 @@ def _describe_session(session: Session | None) -> dict[str, str]:
     return {key_name(key): value for key, value in facts.items() if value}
 
 
-def _compile(documents: list[PolicyText]) -> tuple[NamedPolicy, ...]:
-    return tuple(NamedPolicy(compile_identity_policy(text), name) for name, text in documents)
+def _compile(documents: Iterable[tuple[str, str, str]], kind: str = "") -> tuple[NamedPolicy, ...]:
+    return tuple(
+        NamedPolicy(compile_identity_policy(text), name)
+        for each, name, text in documents
+        if kind in ("", each)
+    )

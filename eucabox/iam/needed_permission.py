@@ -65,7 +65,7 @@ class NeededValues:
             context=self.context,
             principal_tags=self.principal_tags,
             request_tags=self.needed.request_tags,
-            resource_tags=_LoadedTags(self.needed.load_tags),
+            resource_tags=LoadedTags(self.needed.load_tags),
             resource_account=self.principal.account_id,
             more={**self.session, **self.needed.facts},
         )
@@ -75,7 +75,7 @@ class NeededValues:
         return {key_name(name): value for name, value in self.needed.load_facts().items()}
 
 
-class _LoadedTags(Mapping[str, str]):
+class LoadedTags(Mapping[str, str]):
     """Tags that are read when a policy asks for one."""
 
     def __init__(self, load: Callable[[], Facts]) -> None:

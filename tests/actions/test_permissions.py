@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from eucabox.ec2.needed_permissions import Ec2Request
 from eucabox.errors import (
     AccessDenied,
     DryRunOperation,
@@ -22,6 +23,9 @@ from eucabox.errors import (
     UnsupportedParameter,
 )
 from eucabox.iam.caller import Caller, Session
+from eucabox.iam.needed_permission import NeededValues
+from eucabox.iam.policy import AuthorizationRequest
+from eucabox.iam.policy.decision import decide
 from tests.actions.people import People, document, statement
 from tests.actions.stand_ins import ADMIN, ALICE, BOB
 
@@ -243,6 +247,40 @@ def test_tags_at_a_launch_need_create_tags_and_can_be_demanded(people: People) -
     refused(people, "ec2:CreateTags", eve, resources=[instance_id], tags=[tag])
     spec = {"resource_type": "instance", "tags": [{"key": "team", "value": "eve"}, {"key": "x"}]}
     refused(people, "ec2:RunInstances", eve, **request, tag_specifications=[spec])
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {},
+        {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}},
+        {"StringEquals": {"ec2:InstanceType": "m1.tiny"}},
+        {"StringNotEquals": {"aws:ResourceTag/a": "b"}},
+        {"StringNotEquals": {"aws:UserAgent": "${aws:PrincipalTag/a, 'x'}"}},
+    ],
+)
+def test_what_is_allowed_everywhere_is_decided_as_for_each_resource(
+    people: People, condition: dict[str, Any]
+) -> None:
+    eve = people.user("eve", statement("ec2:RunInstances", Condition=condition))
+    call = people.call(eve)
+    policies = call.find_policies()
+    call.params = {"instance_type": "m1.small", "image_id": "emi-1"}
+    request = Ec2Request("RunInstances", call.params, people.state, HOME, "eucabox")
+    asked = [
+        AuthorizationRequest(
+            each.action, each.resource, eve, NeededValues(each, eve, {}, call.context)
+        )
+        for each in request.list_needed()
+    ]
+    assert len(asked) == 5
+    everywhere = policies.permit_everywhere(asked[0])
+    assert all(map(policies.permit, asked)) or not everywhere
+    assert everywhere == (condition == {} or "IpAddress" in condition)
+    for each in asked:
+        assert policies.permit(each) == decide(each, policies.applicable).allowed
+    people.allow(eve.user_id, statement("ec2:*", f"{EC2}instance/{GONE}", Effect="Deny"), name="d")
+    assert not people.call(eve).find_policies().permit_everywhere(asked[0])
 
 
 # --- tags ---------------------------------------------------------------------------------------

@@ -149,8 +149,10 @@ def test_pages_are_not_kept_and_files_with_their_version_are(visit: Visit) -> No
     "path", ["/static/../application.py", "/static/%2e%2e/guard.py", "/static//etc/passwd", "/%00"]
 )
 def test_no_path_leaves_the_folder_of_files(visit: Visit, path: str) -> None:
-    assert visit.get(path).status_code in (303, 404)
-    assert "import" not in visit.get(path).text
+    answer = visit.get(path)
+    assert answer.status_code in (303, 308, 404)  # an older Werkzeug makes one of two slashes
+    assert "import" not in answer.text
+    assert not answer.location or answer.location.startswith((f"{ORIGIN}/", "/static", "/sign-in"))
 
 
 def test_who_has_not_signed_in_sees_no_page(console: Console, visit: Visit) -> None:

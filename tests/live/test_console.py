@@ -91,6 +91,10 @@ def test_the_first_password_signs_in_and_its_code_is_gone(
     expect(stranger.page).to_have_url(f"{cloud.console}/sign-in")
 
 
+def test_status_says_where_it_is(cloud: Running) -> None:
+    assert f"{cloud.console}/" in cloud.command("status").stdout
+
+
 def test_signing_in_and_out_with_the_keyboard(stranger: Visit) -> None:
     page = stranger.open("/credentials")
     page.keyboard.type("admin")
@@ -289,6 +293,7 @@ def test_a_bucket_page_posts_to_the_console_and_nothing_is_done(
             # the sandbox lets no form go: the tests' own hand sends it
             submit_from(visit, url, cloud)
         assert event.value.status == 403
+        visit.page.wait_for_url(f"{cloud.console}/sign-out")
         visit.open("/")
         expect(visit.page.get_by_role("heading", name="Hello, admin")).to_be_visible()
         assert not visit.violations
@@ -380,6 +385,9 @@ def test_pages_are_light(stranger: Visit) -> None:
 
 
 def test_two_hundred_silent_connections_hold_nobody_up(cloud: Running, stranger: Visit) -> None:
+    started = time.monotonic()
+    stranger.open("/sign-in")
+    alone = time.monotonic() - started
     with contextlib.ExitStack() as stack:
         for number in range(200):
             silent = socket.create_connection(("127.0.0.1", cloud.console_port))
@@ -388,5 +396,5 @@ def test_two_hundred_silent_connections_hold_nobody_up(cloud: Running, stranger:
                 silent.sendall(b"POST /sign-in HTTP/1.1\r\nHost: console.localhost\r\nContent-")
         started = time.monotonic()
         stranger.open("/sign-in")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 3 * alone + 5  # they would wait for 30 seconds
         expect(stranger.page.get_by_role("heading", name="Sign in")).to_be_visible()
