@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("/etc/eucabox/eucabox.conf")
 HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}([.](?!-)[A-Za-z0-9-]{1,63})*", re.ASCII)
 PORT = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-# An address as browsers check it, and as a header can have one: no name, no comma, no line's end.
+# An address as browsers check it, and as a header can have one: no name, no comma, no line's end,
+# and no "=?", which those who read mail are shown decoded.
 MAIL_ADDRESS = re.compile(
-    rf"(?=.{{3,254}}\Z)[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{HOST_NAME.pattern}", re.ASCII
+    rf"(?=.{{3,254}}\Z)(?!.*=\?)[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{HOST_NAME.pattern}",
+    re.ASCII,
 )
 BASE_URL = re.compile(
     rf"https?://(?:{HOST_NAME.pattern}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?(?:/[\w.~-]+)*",

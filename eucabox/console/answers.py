@@ -66,8 +66,8 @@ def finish(response: Response) -> Response:
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     is_asset = request.endpoint == "static" and response.status_code in (200, 304)
-    fresh = request.args.get("v") == current_console().assets_version
-    response.headers["Cache-Control"] = LONG if is_asset and fresh else "no-store"
+    fresh = is_asset and request.args.get("v") == current_console().assets_version
+    response.headers["Cache-Control"] = LONG if fresh else "no-store"
     if not is_asset:
         keep_visit(response)
         _log(response.status_code)

@@ -1,7 +1,6 @@
 """What is refused before any page sees it: hosts, origins, methods, sizes, forms of others."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Response, redirect, request, url_for
 from werkzeug.exceptions import (
@@ -54,6 +53,8 @@ def _check_sizes() -> None:
         raise MethodNotAllowed(METHODS, "Pages are read with GET, and forms sent with POST.")
     if len(request.path.encode()) > MOST_PATH or len(request.query_string) > MOST_QUERY:
         raise RequestURITooLarge("The address is longer than any of this console's.")
+    if not request.query_string.isascii():  # what reads it would fail, in every page
+        raise BadRequest("The address is not written as addresses are.")
     if request.method != "POST":
         return
     if request.content_length is None:
@@ -94,10 +95,8 @@ def _check_origin() -> None:
     """
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     if request.method == "POST":
-        origin = request.headers.get("Origin", "")
-        parts = urlsplit(origin) if origin.isascii() else urlsplit("")
-        is_ours = parts.scheme in ("http", "https") and parts.netloc == request.headers["Host"]
-        if not is_ours or site != "same-origin":
+        own = [f"{scheme}://{request.headers['Host']}" for scheme in ("http", "https")]
+        if request.headers.get("Origin", "") not in own or site != "same-origin":
             raise Forbidden("A form of another site, or of none, is not taken.")
     elif site not in ("same-origin", "none") and not _is_link():
         raise Forbidden("Other sites may have links to these pages, and nothing else of them.")

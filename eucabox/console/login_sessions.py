@@ -67,17 +67,24 @@ class LoginSessions:
         self._state = state
         self._settings = settings
 
-    def begin(self, user_id: str, source: str, user_agent: str) -> str:
-        """Begin a session of a user and return the secret for the browser."""
+    def begin(
+        self, user_id: str, source: str, user_agent: str, password_created: str | None = None
+    ) -> str:
+        """Begin a session of a user and return the secret for the browser.
+
+        `password_created` is of the password that was checked, None for the one that the user has
+        now: with one that is no longer there the session is over from its beginning.
+        """
         token, now = make_token(), datetime.now(UTC)
         end = now + timedelta(hours=self._settings().session_hours)
         with self._state.transaction():
-            user = self._state.one("select * from users where user_id = ?", (user_id,))
+            if password_created is None:
+                password_created = self._find_password_time(user_id)
             self._drop_old(user_id, now)
             row = {
                 "session_hash": hash_token(token),
                 "user_id": user_id,
-                "password_created": user["password_created"] if user else "",
+                "password_created": password_created,
                 "created": ids.time_text(now),
                 "last_used": ids.time_text(now),
                 "expires": ids.time_text(end),
@@ -105,8 +112,10 @@ class LoginSessions:
     def list_sessions(self, user_id: str) -> list[LoginSessionRow]:
         """Return a user's live sessions, the newest first."""
         now = datetime.now(UTC)
-        sql = """select * from login_sessions where user_id = ? and expires > ? and last_used > ?
-          order by created desc limit ?"""
+        sql = """select s.* from login_sessions s join users u using (user_id)
+          where user_id = ? and expires > ? and last_used > ?
+          and s.password_created = u.password_created and u.password <> ''
+          order by s.created desc limit ?"""
         bounds = (ids.time_text(now), ids.time_text(now - self._idle), MOST_SESSIONS)
         return self._state.select(LoginSessionRow, sql, (user_id, *bounds))
 
@@ -114,6 +123,10 @@ class LoginSessions:
         """End one session of a user; whether there was one."""
         where = {"session_hash": session_hash, "user_id": user_id}
         return self._state.delete("login_sessions", where) > 0
+
+    def _find_password_time(self, user_id: str) -> str:
+        row = self._state.one("select password_created from users where user_id = ?", (user_id,))
+        return str(row["password_created"]) if row else ""
 
     @property
     def _idle(self) -> timedelta:

@@ -2,12 +2,14 @@
 
 import logging
 import threading
-from typing import TypedDict
 
-from eucabox import ids, logs
+from eucabox import logs
 from eucabox.console.attempt_limits import AttemptLimits
 from eucabox.errors import PasswordsBusy
+from eucabox.iam.login_profiles import note_sign_in
 from eucabox.iam.passwords import check_password
+from eucabox.iam.rows import UserRow
+from eucabox.iam.sign_up.attempts import get_network
 from eucabox.state import State
 
 log = logging.getLogger("eucabox.console")
@@ -17,16 +19,6 @@ ADMINISTRATORS = "eucalyptus"  # the account of a user that names none, and has 
 MOST_OF_BOTH, MOST_OF_ADDRESS, MOST_OF_NAME = 8, 60, 200
 MOST_WAITING = 6  # requests that wait for a password's check; the others' pages need threads too
 _waiting = threading.BoundedSemaphore(MOST_WAITING)
-
-
-class SignInRow(TypedDict):
-    """A user with its password's hash, "" for none."""
-
-    user_id: str
-    account_id: str
-    account_name: str
-    user_name: str
-    password: str
 
 
 class TooManyAttemptsError(Exception):
@@ -39,25 +31,30 @@ class TooManyAttemptsError(Exception):
 
 def sign_in(
     state: State, limits: AttemptLimits, names: tuple[str, str], password: str, source: str
-) -> SignInRow | None:
+) -> UserRow | None:
     """Return the user of (account, user name) whose password this is, or None.
 
-    The account is its name, its alias or its number, or "". Raises TooManyAttemptsError and
-    PasswordsBusy.
+    The account is its name, its alias or its number, or "". Raises TooManyAttemptsError,
+    PasswordsBusy and PasswordExpired.
     """
-    keys = _name_limits(names, source)
+    keys = _name_limits(names, get_network(source))
     seconds = limits.begin(keys)
     if seconds:
         _log(names, source, "Throttling")
         raise TooManyAttemptsError(seconds)
     row = find_user(state, *names)
-    if not check_quietly(password, row["password"] if row else ""):
+    try:
+        is_right = check_quietly(password, row["password"] if row else "")
+    except PasswordsBusy:
+        limits.forgive(keys)  # nothing was tried
+        raise
+    if not is_right:
         _log(names, source, "AuthFailure")
         return None
     limits.forgive(keys)
     _log(names, source, "ok")
     assert row is not None
-    state.update("users", {"user_id": row["user_id"]}, password_last_used=ids.now())
+    note_sign_in(state, row)
     return row
 
 
@@ -71,29 +68,30 @@ def check_quietly(password: str, stored: str) -> bool:
         _waiting.release()
 
 
-def find_user(state: State, account: str, user: str) -> SignInRow | None:
+def find_user(state: State, account: str, user: str) -> UserRow | None:
     """Return the user of that name in the account of that name, alias or number; without an
     account the user whose account has its own name or, without that, the administrators'. An alias,
     which any account may choose, counts only where it is given."""
     accounts = [account] if account else [user, ADMINISTRATORS]
     for each in accounts:
-        sql = """select user_id, account_id, account_name, user_name, password
-          from users join accounts using (account_id)
+        sql = """select users.* from users join accounts using (account_id)
           where lower(user_name) = lower(?)
           and (account_name = ? or account_id = ? or (alias = ? and alias <> '' and ? <> ''))
           order by account_name = ? desc"""
-        row = state.select_one(SignInRow, sql, (user, each, each, each, account, each))
+        row = state.select_one(UserRow, sql, (user, each, each, each, account, each))
         if row:
             return row
     return None
 
 
-def _name_limits(names: tuple[str, str], source: str) -> dict[str, int]:
-    name = "/".join(names).lower()
+def _name_limits(names: tuple[str, str], network: str) -> dict[str, int]:
+    """The keys have line ends between their parts, which no name has: one who names another's
+    address in a name would use up that one's attempts."""
+    name = "\n".join(names).lower()
     return {
-        f"sign-in {source} {name}": MOST_OF_BOTH,
-        f"sign-in {source}": MOST_OF_ADDRESS,
-        f"sign-in {name}": MOST_OF_NAME,
+        f"both\n{network}\n{name}": MOST_OF_BOTH,
+        f"address\n{network}": MOST_OF_ADDRESS,
+        f"name\n{name}": MOST_OF_NAME,
     }
 
 

@@ -100,13 +100,17 @@ def perform_as(caller: Caller | None, service: str, name: str, **params: object)
     return actions.perform(service, name, call, dict(params)) or {}
 
 
-def begin_session(response: Response, user_id: str) -> None:
-    """Log a user in: a new session under a new secret, and no cookie of before."""
+def begin_session(response: Response, user_id: str, password_created: str | None = None) -> None:
+    """Log a user in: a new session under a new secret, and no cookie of before.
+
+    `password_created` is as LoginSessions.begin has it.
+    """
     console, visitor = current_console(), current_visitor()
     if visitor.session:
         console.login_sessions.end(visitor.session["user_id"], visitor.session["session_hash"])
     agent = request.user_agent.string
-    token = console.login_sessions.begin(user_id, request.remote_addr or "", agent)
+    source = request.remote_addr or ""
+    token = console.login_sessions.begin(user_id, source, agent, password_created)
     g.visitor = Visitor(token)
     _set_cookie(response, LOGIN_COOKIE, token)
     _drop_cookie(response, VISIT_COOKIE)

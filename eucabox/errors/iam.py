@@ -19,6 +19,11 @@ class PasswordPolicyViolation(Fault):
     code, text = "PasswordPolicyViolation", "{reason}"
 
 
+class PasswordExpired(Fault):
+    code = "AccessDenied"
+    text = "Your password is older than your account allows. Ask the account's root for another."
+
+
 class PasswordsBusy(Fault):
     code = "Throttling"
     text = "{count} passwords are being checked, which is the limit. Try again in a moment."

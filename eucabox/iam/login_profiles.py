@@ -1,16 +1,28 @@
 """The passwords that users sign in with: given, changed, taken away; signs nobody in."""
 
+import contextlib
 import secrets
+import threading
+from collections.abc import Iterator
 
 from eucabox import ids
-from eucabox.errors import EntityAlreadyExists, NoSuchEntity
+from eucabox.errors import (
+    EntityAlreadyExists,
+    NoSuchEntity,
+    PasswordExpired,
+    PasswordPolicyViolation,
+    PasswordsBusy,
+    WrongOldPassword,
+)
 from eucabox.iam import password_policies
-from eucabox.iam.passwords import check_quality, hash_password
+from eucabox.iam.passwords import check_password, check_quality, hash_password
 from eucabox.iam.rows import UserRow
 from eucabox.state import State
 
 CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another
 CODE_GROUPS, IN_A_GROUP = 5, 4  # 99 bits
+MOST_AT_WORK = 4  # requests that set passwords; the others' need threads, and turns to hash, too
+_work = threading.BoundedSemaphore(MOST_AT_WORK)
 
 
 def create_login_profile(state: State, user: UserRow, password: str, *, must_change: bool) -> None:
@@ -33,15 +45,42 @@ def set_password(state: State, user: UserRow, password: str, *, must_change: boo
 
     Raises PasswordPolicyViolation and PasswordsBusy.
     """
-    check_quality(password, user["user_name"])
-    policy = password_policies.read_policy(state, user["account_id"])
-    if policy is not None:
-        policy.check(password)
-    columns = {
-        "password": hash_password(password),
-        "password_created": ids.now(),
-        "password_reset_required": int(must_change),
-    }
+    _check_new(state, user, password)
+    with _limit_work():
+        hashed = hash_password(password)
+    _store(state, {"user_id": user["user_id"]}, hashed, must_change=must_change)
+
+
+def change_password(state: State, user: UserRow, old: str, new: str) -> None:
+    """Give a user who knows its password another one.
+
+    Raises NoSuchEntity where it has none, WrongOldPassword also where it got another meanwhile,
+    and what `set_password` raises.
+    """
+    check_login_profile(user)
+    with _limit_work():
+        if not check_password(old, user["password"]):
+            raise WrongOldPassword()
+        if user["password_reset_required"] and new == old:
+            raise PasswordPolicyViolation(reason="Choose another password than the one you have.")
+        _check_new(state, user, new)
+        hashed = hash_password(new)
+    where = {"user_id": user["user_id"], "password": user["password"]}
+    if not _store(state, where, hashed, must_change=False):
+        raise WrongOldPassword()
+
+
+def note_sign_in(state: State, user: UserRow) -> None:
+    """Note that a user has signed in; with a password that is too old it has to choose another.
+
+    Raises PasswordExpired where the account's policy leaves that to others. No policy is for roots.
+    """
+    columns: dict[str, object] = {"password_last_used": ids.now()}
+    if not user["is_root"] and password_policies.is_expired(state, user):
+        policy = password_policies.read_policy(state, user["account_id"])
+        if policy is not None and policy.hard_expiry:
+            raise PasswordExpired()
+        columns["password_reset_required"] = 1
     state.update("users", {"user_id": user["user_id"]}, **columns)
 
 
@@ -57,12 +96,7 @@ def give_code(state: State, user: UserRow) -> str:
         "".join(secrets.choice(CODE_LETTERS) for _ in range(IN_A_GROUP)) for _ in range(CODE_GROUPS)
     )
     code = "-".join(groups)
-    columns = {
-        "password": hash_password(code),
-        "password_created": ids.now(),
-        "password_reset_required": 1,
-    }
-    state.update("users", {"user_id": user["user_id"]}, **columns)
+    _store(state, {"user_id": user["user_id"]}, hash_password(code), must_change=True)
     return code
 
 
@@ -80,3 +114,35 @@ def to_api(user: UserRow) -> dict[str, object]:
         "create_date": ids.parse_time(user["password_created"]),
         "password_reset_required": bool(user["password_reset_required"]),
     }
+
+
+def _check_new(state: State, user: UserRow, password: str) -> None:
+    check_quality(password, user["user_name"])
+    policy = password_policies.read_policy(state, user["account_id"])
+    if policy is not None:
+        policy.check(password)
+
+
+def _store(state: State, where: dict[str, str], hashed: str, *, must_change: bool) -> bool:
+    """Store a password's hash, and forget the codes of letters that would set another one; tell
+    whether the user was still as `where` has it."""
+    columns = {
+        "password": hashed,
+        "password_created": ids.now(),
+        "password_reset_required": int(must_change),
+    }
+    with state.transaction():
+        is_stored = state.update("users", where, **columns) > 0
+        if is_stored:
+            state.delete("codes", {"user_id": where["user_id"]})
+    return is_stored
+
+
+@contextlib.contextmanager
+def _limit_work() -> Iterator[None]:
+    if not _work.acquire(blocking=False):
+        raise PasswordsBusy(count=MOST_AT_WORK)
+    try:
+        yield
+    finally:
+        _work.release()

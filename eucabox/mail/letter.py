@@ -40,7 +40,9 @@ def make_message(letter: Letter, mail_id: str, created: datetime, sender: str) -
     """Return the message of a letter; the same letter always has the same Message-ID."""
     message = EmailMessage(SMTP)
     message["From"] = Address("eucabox", addr_spec=sender)
-    message["To"] = Address(addr_spec=letter.recipient)
+    # by its parts, which are quoted where they need it, as one with two dots in a row
+    name, _, domain = letter.recipient.rpartition("@")
+    message["To"] = Address(username=name, domain=domain)
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(created)
     message["Message-ID"] = f"<{mail_id}@{domain_of(sender)}>"

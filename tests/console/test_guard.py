@@ -41,6 +41,8 @@ def test_another_name_of_this_machine_leads_to_the_consoles_own(visit: Visit, ho
         {"Origin": f"http://evil@{HOST}"},
         {"Origin": f"{ORIGIN}, http://evil.example"},
         {"Origin": "http://\xe9"},
+        {"Origin": "http://["},
+        {"Origin": f"{ORIGIN}/"},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "none"},
@@ -201,3 +203,10 @@ def test_no_page_shows_a_traceback(
     assert response.status_code == 500
     assert "Traceback" not in response.text
     assert "ZeroDivision" not in response.text
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/credentials", "/static/console.css", "/x"])
+def test_a_query_that_is_no_text_is_refused(visit: Visit, path: str) -> None:
+    answer = visit.send("GET", path, environ_overrides={"QUERY_STRING": "v=\xe9"})
+    assert answer.status_code == 400
+    assert "Content-Security-Policy" in answer.headers

@@ -254,3 +254,11 @@ def test_a_due_password_is_changed_and_all_is_open(
     form = {"old": PASSWORD, "password": "another fine secret", "again": "another fine secret"}
     assert visit.post("/password", form).status_code == 303
     assert visit.get("/credentials").status_code == 200
+
+
+def test_a_due_password_is_another_one(visit: Visit, alice: Caller, state: State) -> None:
+    give_password(state, alice, password_reset_required=1)
+    visit.sign_in("alice")
+    same = {"old": PASSWORD, "password": PASSWORD, "again": PASSWORD}
+    assert visit.post("/password", same).status_code == 400
+    assert visit.get("/").location == "/password"

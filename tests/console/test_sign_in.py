@@ -1,6 +1,7 @@
 """Signing in and out, and what a session is."""
 
 import re
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,11 @@ from eucabox.console import attempt_limits, sign_in
 from eucabox.console.login_sessions import MOST_SESSIONS, hash_token
 from eucabox.console.site import Console
 from eucabox.console.visitor import LOGIN_COOKIE
+from eucabox.iam import passwords
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.caller import Caller
+from eucabox.iam.password_policies import PasswordPolicy, save_policy
+from eucabox.iam.users import create_user
 from eucabox.state import State
 from tests.console.conftest import PASSWORD, Visit, give_password
 
@@ -126,6 +130,41 @@ def test_guessing_at_a_name_is_slowed_and_others_are_not(
     assert late.status_code == 429
     assert 0 < int(late.headers["Retry-After"]) <= attempt_limits.WINDOW
     assert visit.sign_in("admin").status_code == 303
+
+
+def test_nobody_uses_up_the_attempts_of_another_address(
+    console: Console, alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name is free text: it may hold an address and another's name."""
+    monkeypatch.setattr(sign_in, "check_password", lambda password, _: password == PASSWORD)
+    for account in ("192.0.2.7 alice", "192.0.2.7 "):
+        for _ in range(sign_in.MOST_OF_BOTH):
+            assert _sign_in_from(console, "203.0.113.9", account, "alice") is None
+    assert Visit(console).sign_in("alice", account="alice").status_code == 303
+    assert Visit(console).sign_in("alice").status_code == 303
+
+
+def test_an_ipv6_client_has_one_address_however_many_it_has(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in, "check_password", lambda *_: False)
+    for number in range(sign_in.MOST_OF_ADDRESS):
+        assert _sign_in_from(console, f"2001:db8::{number:x}", "", f"user{number}") is None
+    with pytest.raises(sign_in.TooManyAttemptsError):
+        _sign_in_from(console, "2001:db8::ffff", "", "another")
+    assert _sign_in_from(console, "2001:db8:0:1::1", "", "another") is None
+
+
+def test_an_attempt_that_was_not_made_does_not_count(
+    console: Console, alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody keeps the server busy, others do not use up their attempts."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sign_in, "_waiting", threading.BoundedSemaphore(1))
+        with sign_in._waiting:
+            for _ in range(sign_in.MOST_OF_BOTH + 1):
+                assert Visit(console).sign_in("alice").status_code == 503
+    assert Visit(console).sign_in("alice").status_code == 303
 
 
 def test_an_address_that_tries_many_names_is_slowed(
@@ -246,6 +285,29 @@ def test_another_password_ends_all_sessions_and_so_does_none(
         assert visit.get("/").status_code == 303
 
 
+def test_a_password_that_changes_while_the_old_one_is_checked_begins_no_session(
+    visit: Visit, alice: Caller, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(password: str, stored: str) -> bool:
+        is_right = passwords.check_password(password, stored)
+        time.sleep(0.002)
+        give_password(state, alice, password=passwords.hash_password("another of hers"))
+        return is_right
+
+    monkeypatch.setattr(sign_in, "check_password", check)
+    visit.sign_in("alice")
+    assert visit.get("/").location == "/sign-in"
+
+
+def test_sessions_of_an_earlier_password_are_not_listed(
+    console: Console, alice: Caller, state: State
+) -> None:
+    console.login_sessions.begin(alice.user_id, "", "")
+    time.sleep(0.002)
+    give_password(state, alice)
+    assert console.login_sessions.list_sessions(alice.user_id) == []
+
+
 def test_a_user_that_goes_takes_its_sessions_along(
     visit: Visit, alice: Caller, state: State
 ) -> None:
@@ -265,6 +327,26 @@ def test_a_due_password_comes_before_all_else(visit: Visit, alice: Caller, state
     assert visit.post("/credentials/archive").location == "/password"
     assert "Choose a password of your own" in visit.get("/password").text
     assert visit.post("/sign-out").status_code == 303
+
+
+def test_a_password_that_is_too_old_has_to_be_changed(
+    visit: Visit, alice: Caller, accounts: Accounts, state: State
+) -> None:
+    """As the account's policy has it, which is not for its root."""
+    bob = create_user(state, alice.account_id, "bob", "/")
+    old = ids.time_text(datetime.now(UTC) - timedelta(days=11))
+    for user_id in (alice.user_id, bob["user_id"]):
+        give_password(state, replace(alice, user_id=user_id), password_created=old)
+    policy = PasswordPolicy(max_password_age=10, hard_expiry=True)
+    save_policy(state, alice.account_id, policy)
+    refused = visit.sign_in("bob", account="alice")
+    assert (refused.status_code, visit.cookie(LOGIN_COOKIE)) == (403, "")
+    assert "older than your account allows" in refused.text
+    save_policy(state, alice.account_id, replace(policy, hard_expiry=False))
+    assert visit.sign_in("bob", account="alice").status_code == 303
+    assert visit.get("/").location == "/password"
+    assert visit.sign_in("alice").status_code == 303
+    assert visit.get("/").status_code == 200
 
 
 def test_the_list_of_sessions_ends_one_or_all_others(
@@ -309,3 +391,7 @@ def _admin_id(state: State) -> str:
     row = state.one("select user_id from users where user_name = 'admin'")
     assert row
     return str(row["user_id"])
+
+
+def _sign_in_from(console: Console, source: str, account: str, user: str) -> object:
+    return sign_in.sign_in(console.cloud.state, console.limits, (account, user), "wrong", source)

@@ -1,5 +1,7 @@
 """Letters that wait: posted with what they tell of, tried with growing pauses, forgotten."""
 
+from email import message_from_bytes
+from email.policy import SMTP
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,7 @@ def rewind(state: State, mail_id: str, column: str, seconds: float) -> None:
         "", "ann", "ann@", "@example.com", "a@x, b@y", "a@x,b@y", "a@x b@y", "a@x\nBcc: b@y",
         "a@x\r\nBcc: b@y", "Ann <a@x>", '"a b"@x', "a@x;b@y", "a@[127.0.0.1]", "\u00e4@x.de",
         "a@\u00e4.de", "a" * 65 + "@x.de", "a@" + "x." * 130 + "de", "a@-x.de", "a@x..de",
-        "a@x\x00",
+        "a@x\x00", "=?utf-8?q?=0d=0abcc:_b?=@x.de",
     ],
 )  # fmt: skip
 def test_what_is_not_one_address_is_refused(address: str, mails: MailQueue) -> None:
@@ -127,3 +129,16 @@ def test_the_queue_is_bounded_and_forgets(
     third = mails.post(letter())
     mails.drop_finished()
     assert [row["mail_id"] for row in mails.list_all()] == [third, second]
+
+
+@pytest.mark.parametrize("name", ["a..b", ".a", "a.", "a'b/c{d}|~=", "?=x"])
+def test_each_address_that_is_taken_can_be_written_to(name: str) -> None:
+    """As a browser's field takes them; each stands in a header, and adds none."""
+    recipient = parse_address(f"{name}@example.org")
+    letter = Letter(recipient, f"new user has signed up ({recipient})", "Hello.\n")
+    message = make_message(letter, "mail-1", ids.parse_time(ids.now()), "cloud@example.com")
+    read = message_from_bytes(message.as_bytes(), policy=SMTP)
+    (address,) = read["To"].addresses
+    assert (address.username, address.domain) == (name.lower(), "example.org")
+    assert read["Subject"] == letter.subject
+    assert "Bcc" not in read

@@ -3,10 +3,9 @@
 from typing import NoReturn
 
 from eucabox.actions import Call, Result, action
-from eucabox.errors import InvalidUserType, NoSuchEntity, WrongOldPassword
+from eucabox.errors import InvalidUserType, NoSuchEntity
 from eucabox.iam import login_profiles, password_policies
 from eucabox.iam.password_policies import PasswordPolicy
-from eucabox.iam.passwords import check_password
 from eucabox.iam.users import find_user_or_caller
 
 
@@ -61,10 +60,7 @@ def change_password(call: Call, *, old_password: str, new_password: str) -> Resu
     if call.user.is_root or not call.user.user_id:
         raise InvalidUserType()
     user = find_user_or_caller(state, call.user, "")
-    login_profiles.check_login_profile(user)
-    if not check_password(old_password, user["password"]):
-        raise WrongOldPassword()
-    login_profiles.set_password(state, user, new_password, must_change=False)
+    login_profiles.change_password(state, user, old_password, new_password)
     return {}
 
 

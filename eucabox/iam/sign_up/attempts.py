@@ -36,10 +36,11 @@ class Attempts:
     def count_source(self, what: str, source: str, most: int) -> None:
         """Count a try by a client's address; raises TooManyAttempts. The operator has none."""
         if source:
-            self.count(what, _network_of(source), most)
+            self.count(what, get_network(source), most)
 
 
-def _network_of(source: str) -> str:
+def get_network(source: str) -> str:
+    """Return what one client has whole: an IPv4 address, or the /64 of an IPv6 one."""
     try:
         address = ipaddress.ip_address(source)
     except ValueError:

@@ -10,7 +10,7 @@ from eucabox.iam.rows import CodeRow
 from eucabox.state import State
 
 CONFIRM, RECOVER, FIRST_RUN, DECOY = "confirm", "recover", "first-run", "decoy"
-CODE_BYTES = 24
+CODE_BYTES = 16
 LONGEST = 64  # characters of a code; ours have 32
 NEVER = "9999"  # later than every time as text
 
@@ -30,7 +30,7 @@ class Codes:
         sign_up_id: str | None = None,
     ) -> str:
         """Return a new code for a user or for a sign-up, within the caller's transaction."""
-        code = secrets.token_urlsafe(CODE_BYTES)
+        code = secrets.token_hex(CODE_BYTES)  # mail programs cut a link that ends with - or _
         now = datetime.now(UTC)
         row = {
             "code_hash": _hash(code),

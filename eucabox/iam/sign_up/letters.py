@@ -45,11 +45,11 @@ class Letters:
         subject = f"new user has signed up ({row['email']})"
         return self._write(administrator, subject, body + "\n".join(lines))
 
-    def tell_of_account(self, email: str, user_name: str, account_name: str) -> Letter:
+    def tell_of_account(self, email: str, account_name: str) -> Letter:
         """To a person who asks for an account and whose address has one."""
         body = (
-            f'Somebody asked for an account with the name "{user_name}" and this address. There is'
-            f' already an account with this address: "{account_name}". If you forgot its password,'
+            "Somebody asked for an account with this address, which has one already:"
+            f' "{account_name}". If you forgot its password,'
             f" set a new one here:\n{self._base}{RECOVER_PAGE.partition('?')[0]}\n\n{IGNORE}"
         )
         return self._write(email, "you have an account already", body)
@@ -62,11 +62,11 @@ class Letters:
         )
         return self._write(email, "your request waits already", body)
 
-    def tell_of_taken_name(self, email: str, user_name: str) -> Letter:
+    def tell_of_taken_name(self, email: str) -> Letter:
         """To a person who asks for an account with a name that another has."""
         body = (
-            f'Somebody asked for an account with the name "{user_name}" and this address. Another'
-            f" person has this name: choose one of your own here:\n{self._base}{SIGN_UP_PAGE}\n\n"
+            "Somebody asked for an account with this address, and with a user name that another"
+            f" person has. Choose one of your own here:\n{self._base}{SIGN_UP_PAGE}\n\n"
             f"{IGNORE}"
         )
         return self._write(email, "this user name is taken", body)

@@ -143,13 +143,13 @@ class SignUps:
         owner = self._accounts.get_by_email(form.email)
         if owner is not None:
             name = owner["account_name"]
-            return self._letters.tell_of_account(form.email, form.user_name, name)
+            return self._letters.tell_of_account(form.email, name)
         waiting = self.list_all()
         if form.email in (row["email"] for row in waiting):
             return self._letters.tell_of_request(form.email)
         names = {row["user_name"].lower() for row in waiting}
         if form.user_name.lower() in names or self._has_account(form.user_name):
-            return self._letters.tell_of_taken_name(form.email, form.user_name)
+            return self._letters.tell_of_taken_name(form.email)
         return None
 
     def _has_account(self, name: str) -> bool:

@@ -1,6 +1,7 @@
 """Login profiles, ChangePassword and the account's password policy, as IAM answers."""
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from eucabox import ids
 from eucabox.errors import Fault
 from eucabox.iam import login_profiles, password_policies
 from eucabox.iam.passwords import check_password
+from eucabox.iam.sign_up.codes import RECOVER, Codes
 from eucabox.iam.users import find_user
 from tests.actions.iam.conftest import OTHER_ROOT, ROOT, People
 
@@ -175,3 +177,55 @@ def test_a_password_expires_as_the_policy_has_it(people: People) -> None:
     for days, expired in ((12, False), (10, True)):
         people.do("UpdateAccountPasswordPolicy", max_password_age=days)
         assert password_policies.is_expired(people.state, user) == expired
+
+
+def test_a_password_that_was_replaced_meanwhile_changes_nothing(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who knows the old one does not win over the administrator who replaces it."""
+    ann = people.create_manager("ann")
+    people.do("CreateLoginProfile", user_name="ann", password=FIRST)
+    third = "the administrator's"
+
+    def check(password: str, stored: str) -> bool:
+        is_right = check_password(password, stored)
+        people.do("UpdateLoginProfile", user_name="ann", password=third)
+        return is_right
+
+    monkeypatch.setattr(login_profiles, "check_password", check)
+    with pytest.raises(Fault, match="The old password was incorrect"):
+        people.do("ChangePassword", ann, old_password=FIRST, new_password=SECOND)
+    assert check_password(third, stored(people))
+
+
+def test_so_many_set_passwords_and_the_others_are_asked_to_wait(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of them takes neither the API's threads nor the turns of those who sign in."""
+    ann = people.create_manager("ann")
+    people.do("CreateLoginProfile", user_name="ann", password=FIRST)
+    monkeypatch.setattr(login_profiles, "_work", threading.BoundedSemaphore(1))
+    with login_profiles._work:
+        for verb, caller, members in (
+            ("UpdateLoginProfile", ROOT, {"user_name": "ann", "password": SECOND}),
+            ("ChangePassword", ann, {"old_password": FIRST, "new_password": SECOND}),
+        ):
+            with pytest.raises(Fault) as caught:
+                people.do(verb, caller, **members)
+            assert caught.value.code == "Throttling"
+    people.do("ChangePassword", ann, old_password=FIRST, new_password=SECOND)
+
+
+def test_a_new_password_ends_the_codes_of_letters(people: People) -> None:
+    people.create_user("ann")
+    user = find_user(people.state, ROOT.account_id, "ann")
+    codes = Codes(people.state)
+    for give in (
+        lambda: people.do("CreateLoginProfile", user_name="ann", password=FIRST),
+        lambda: people.do("UpdateLoginProfile", user_name="ann", password=SECOND),
+        lambda: login_profiles.give_code(people.state, user),
+    ):
+        code = codes.make(RECOVER, timedelta(hours=1), user_id=user["user_id"])
+        give()
+        with pytest.raises(Fault):
+            codes.find(RECOVER, code)

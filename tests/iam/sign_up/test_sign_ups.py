@@ -73,6 +73,14 @@ def test_a_code_counts_once(office: Office, fill_in: Form) -> None:
         office.sign_ups.confirm(code)
 
 
+def test_a_code_has_nothing_that_mail_programs_cut_off(office: Office, fill_in: Form) -> None:
+    office.sign_ups.request_account(fill_in())
+    for _ in range(20):
+        office.sign_ups.approve("ann")
+    for letter in office.take_letters()[1:]:
+        assert re.search(r"\?code=[0-9a-f]{32}\n", letter.body)
+
+
 def test_an_approval_is_mailed_again_and_both_links_count(office: Office, fill_in: Form) -> None:
     office.sign_ups.request_account(fill_in())
     assert [office.sign_ups.approve("ann") for _ in range(2)] == ["approved"] * 2
@@ -217,3 +225,15 @@ def test_requests_are_limited_by_address_and_by_e_mail(office: Office, fill_in: 
 def test_times_are_read_as_they_are_written() -> None:
     now = ids.time_text(datetime.now(UTC))
     assert ids.time_text(ids.parse_time(now)) == now
+
+
+def test_no_letter_to_others_has_words_of_a_stranger(office: Office, fill_in: Form) -> None:
+    """A user name is free text too: www.evil.example is one."""
+    office.accounts.create_user("bob", "bob@example.org")
+    office.accounts.create_user("www.evil.example", "")
+    asked = ({"email": "bob@example.org"}, {"email": "eve@example.org"})
+    for fields in asked:
+        form = fill_in(user_name="www.evil.example", full_name="See www.evil.example", **fields)
+        office.sign_ups.request_account(form)
+    for letter in office.take_letters():
+        assert "evil" not in letter.subject + letter.body
