@@ -14,6 +14,7 @@ from tests.live.process import Running
 ANSIBLE = Path(sys.executable).parent.parent / "ansible" / "bin" / "ansible-playbook"
 PLAYBOOK = Path(__file__).with_name("ansible.yml")
 BUCKETS = Path(__file__).with_name("ansible_s3.yml")
+PEOPLE = Path(__file__).with_name("ansible_iam.yml")
 MADE = 3  # the key, the group and the instance
 
 
@@ -73,3 +74,16 @@ def test_a_bucket_with_all_its_settings(cloud: Running, tmp_path: Path) -> None:
     assert played(cloud, BUCKETS, tmp_path, "--tags", "made") == 0
     assert played(cloud, BUCKETS, tmp_path, "--tags", "gone") == 1
     assert played(cloud, BUCKETS, tmp_path, "--tags", "gone") == 0
+
+
+def test_users_groups_roles_and_what_they_may_do(cloud: Running, tmp_path: Path) -> None:
+    iam = cloud.client("iam")
+    assert played(cloud, PEOPLE, tmp_path, "--tags", "made") == 9  # what it makes, one a task
+    assert played(cloud, PEOPLE, tmp_path, "--tags", "made") == 0
+    assert played(cloud, PEOPLE, tmp_path, "--tags", "gone") == 6
+    left = (iam.list_users()["Users"], iam.list_groups()["Groups"], iam.list_roles()["Roles"],
+            iam.list_instance_profiles()["InstanceProfiles"],
+            iam.list_policies(Scope="Local")["Policies"])  # fmt: skip
+    assert left == ([], [], [], [], [])
+    assert played(cloud, PEOPLE, tmp_path, "--tags", "gone") == 0
+    iam.close()
