@@ -78,7 +78,7 @@ def test_a_user_goes_with_all_that_it_has_where_that_is_asked_for(eucabox: Comma
 
 def test_a_password_is_asked_for_read_or_made(eucabox: Commands, state: State) -> None:
     eucabox.run("user", "create", "red/ann")
-    eucabox.run("user", "password", "red/ann", "--stdin", given="correct horse\n")
+    eucabox.run("user", "password", "red/ann", "--stdin", given="correct horse\r\n")
     assert check_password("correct horse", read_password(state, eucabox))
     asked = eucabox.run("user", "password", "red/ann", given="battery staple\nbattery staple\n")
     assert "battery" not in asked

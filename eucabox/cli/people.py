@@ -68,7 +68,7 @@ def set_password(settings: CommandContext, name: str, from_stdin: bool, gives_co
         click.echo(login_profiles.give_code(opened.state, row))
         return
     if from_stdin:
-        password = sys.stdin.readline().rstrip("\n")
+        password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     login_profiles.set_password(opened.state, row, password, must_change=False)

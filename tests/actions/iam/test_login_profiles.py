@@ -10,7 +10,7 @@ import pytest
 from eucabox import ids
 from eucabox.errors import Fault
 from eucabox.iam import login_profiles, password_policies
-from eucabox.iam.passwords import check_password
+from eucabox.iam.passwords import check_password, hash_password
 from eucabox.iam.sign_up.codes import RECOVER, Codes
 from eucabox.iam.users import find_user
 from tests.actions.iam.conftest import OTHER_ROOT, ROOT, People
@@ -189,7 +189,8 @@ def test_a_password_that_was_replaced_meanwhile_changes_nothing(
 
     def check(password: str, stored: str) -> bool:
         is_right = check_password(password, stored)
-        people.do("UpdateLoginProfile", user_name="ann", password=third)
+        replaced = {"password": hash_password(third)}
+        people.state.update("users", {"user_id": ann.user_id}, **replaced)
         return is_right
 
     monkeypatch.setattr(login_profiles, "check_password", check)
