@@ -145,12 +145,12 @@ class Listener(wsgi.Server):
         cut = threading.Timer(GRACE_SECONDS, self._cut_off)
         cut.daemon = True
         cut.start()
+        self.threads.stop_growing()
+        _join(self._grower)
         self.stop()
         self._leader_followers.close()
         self.threads.close()
-        for thread in (self._thread, self._grower):  # none may be started while Python ends
-            if thread.ident is not None:
-                thread.join(GRACE_SECONDS)
+        _join(self._thread)
         cut.cancel()
 
     def expire(self) -> None:
@@ -230,6 +230,11 @@ class Listener(wsgi.Server):
     def _cut_off(self) -> None:
         for connection in list(self.active):
             connection.shut_down(socket.SHUT_RDWR)
+
+
+def _join(thread: threading.Thread) -> None:
+    if thread.ident is not None:
+        thread.join(GRACE_SECONDS)
 
 
 def _reason(problem: OSError) -> str:

@@ -47,6 +47,7 @@ class WorkerThreads:
         self._lent: set[ClientConnection] = set()
         self._slow: Counter[str] = Counter()  # how many of them each source has
         self._needs_threads = threading.Event()
+        self._is_growing = True
 
     def is_at_limit(self, source: str) -> bool:
         """Whether a source has as many threads as it may."""
@@ -108,13 +109,12 @@ class WorkerThreads:
         return None
 
     def close(self) -> None:
-        """Close what waits in line, and make no more threads."""
+        """Close what waits in line."""
         with self._lock:
             connections = [each for queue in self._queues.values() for each in queue]
             self._queues.clear()
         for each in connections:
             each.end()
-        self._needs_threads.set()
 
     # --- threads that wait for a client -------------------------------------------------------
 
@@ -153,12 +153,17 @@ class WorkerThreads:
         return self._number + lent - len(self._listener.requests._threads)
 
     def grow(self) -> None:
-        """Make threads as they are needed; runs as long as the listener."""
-        while self._needs_threads.wait() and self._listener.ready:
+        """Make threads as they are needed, until `stop_growing`."""
+        while self._needs_threads.wait() and self._is_growing:
             self._needs_threads.clear()
             lacking = self._count_missing()
             if lacking > 0:
                 self._listener.requests.grow(lacking + STEP)
+
+    def stop_growing(self) -> None:
+        """Make no more threads: one that comes while the others are told to end would never end."""
+        self._is_growing = False
+        self._needs_threads.set()
 
     # --- clients that are too slow ------------------------------------------------------------
 
