@@ -22,7 +22,7 @@ COST, BLOCK, PASSES = 2**14, 8, 5  # N, r and p: 16 MiB for each that is being h
 AT_ONCE = 2
 PATIENCE = 20.0  # seconds that a caller waits for its turn
 SALT_BYTES = HASH_BYTES = 32
-COMMON = Path(__file__).with_name("common_passwords.txt")
+COMMON = Path(__file__).with_name("common_passwords.list")
 _turns = threading.BoundedSemaphore(AT_ONCE)
 
 
