@@ -140,13 +140,15 @@ class SocketReader:
         self._buffer = b""
 
     def _receive_now(self) -> bytes | None:
-        """Receive what is there, None if that is nothing."""
+        """Receive what is there: None if that is nothing, b"" if the client hung up."""
         try:
             if self._is_tls:
                 return self._socket.recv(PIECE)  # it never waits here
             return self._socket.recv(PIECE, socket.MSG_DONTWAIT)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
+        except ConnectionError:
+            return b""
 
     def _receive(self) -> bytes:
         piece = bytearray(PIECE)

@@ -20,6 +20,7 @@ from eucabox.errors import InsufficientFreeAddresses
 from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
+from eucabox.iam.sessions import Sessions
 from eucabox.iam.sign_up import SignUps
 from eucabox.iam.sign_up.attempts import Attempts
 from eucabox.instance_states import InstanceState
@@ -162,7 +163,9 @@ class StandInAccounts:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.authorization = Authorization(state, Seal(state.path.parent / "key"))
+        seal = Seal(state.path.parent / "key")
+        self.authorization = Authorization(state, seal)
+        self.sessions = Sessions(state, seal)
 
     def get_by_account_id(self, account_id: str) -> Row | None:
         return self.state.one("select * from accounts where account_id = ?", (account_id,))

@@ -12,6 +12,7 @@ import pytest
 from eucabox import actions, ids, logs
 from eucabox.actions import ACTIONS, Call, action, perform
 from eucabox.errors import (
+    AccessDenied,
     DryRunOperation,
     Fault,
     InvalidAction,
@@ -19,7 +20,6 @@ from eucabox.errors import (
     MissingAuthenticationToken,
     MissingParameter,
     ReplayedRequest,
-    UnauthorizedOperation,
     UnsupportedParameter,
 )
 from eucabox.iam.accounts import Accounts
@@ -118,7 +118,7 @@ def test_a_dry_run_does_nothing(call: Call, verbs: list[dict[str, Any]]) -> None
 def test_actions_for_the_administrator_and_for_signed_requests_refuse_others(
     call: Call, accounts: Accounts
 ) -> None:
-    with pytest.raises(UnauthorizedOperation):
+    with pytest.raises(AccessDenied):
         perform(SERVICE, "EndWorld", call, {})
     administrator = replace(call, caller=accounts.user("admin"))
     assert perform(SERVICE, "EndWorld", administrator, {}) == {}
@@ -160,4 +160,4 @@ def test_one_log_line_a_request(call: Call, caplog: pytest.LogCaptureFixture) ->
     made, ended = (logs.Format().format(record) for record in caplog.records)
     assert "action=MakeThing" in made
     assert "outcome=ok" in made
-    assert "outcome=UnauthorizedOperation" in ended
+    assert "outcome=AccessDenied" in ended

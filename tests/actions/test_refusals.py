@@ -28,6 +28,7 @@ EXTRAS = {
         "nitro_tpm_support",
     },
     "DescribeNetworkInterfaces": {"availability_zone_id"},
+    "ListServiceSpecificCredentials": {"all_users", "is_truncated", "marker", "max_items"},
     "ModifyInstanceAttribute": {"enclave_options"},
     "RegisterImage": {"platform", "tag_specifications"},
     "TerminateInstances": {"force", "skip_os_shutdown"},

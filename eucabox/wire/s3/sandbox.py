@@ -4,6 +4,7 @@ There every page could read and plant what the others keep in the browser: cooki
 storage no bucket. Pages under a host name of their own bucket are left alone.
 """
 
+from eucabox import ascii_text
 from eucabox.wire.request import Answer, Exchange, Request
 from eucabox.wire.s3.routes import bucket_of, website_of
 
@@ -23,7 +24,7 @@ def confine(exchange: Exchange) -> None:
 
 def _is_scripted(answer: Answer) -> bool:
     kinds = [value for name, value in answer.headers if name.lower() == "content-type"]
-    kind = kinds[0].partition(";")[0].strip().lower() if kinds else ""
+    kind = ascii_text.lower(ascii_text.strip(kinds[0].partition(";")[0])) if kinds else ""
     return kind in SCRIPTED or kind.endswith("+xml")
 
 

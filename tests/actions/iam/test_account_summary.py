@@ -1,7 +1,5 @@
 """The account's alias, GetAccountSummary, and the lists that are empty."""
 
-import json
-
 import pytest
 from botocore import xform_name
 
@@ -11,6 +9,11 @@ from eucabox.wire import model
 from tests.actions.iam.conftest import OTHER_ROOT, ROOT, People
 
 OF_USERS = ("ListMFADevices", "ListSSHPublicKeys", "ListServiceSpecificCredentials")
+# what the oldest botocore that we run with does not know yet
+NEWER_COUNTS = (
+    "AccountPasswordPresent", "AssumeRolePolicySizeQuota", "InstanceProfiles",
+    "InstanceProfilesQuota", "Providers", "RolePolicySizeQuota", "Roles", "RolesQuota",
+)  # fmt: skip
 EMPTY = {
     "ListMFADevices": "MFADevices",
     "ListVirtualMFADevices": "VirtualMFADevices",
@@ -61,7 +64,7 @@ def test_the_summary_counts_what_there_is(people: People) -> None:
     assert people.do("GetAccountSummary", OTHER_ROOT)["summary_map"]["Users"] == 0
     known = model.service("iam").get_known("GetAccountSummary").output
     assert known is not None
-    assert summary.keys() <= {*json.loads(json.dumps(known.members["SummaryMap"].key.enum))}
+    assert summary.keys() <= {*known.members["SummaryMap"].key.enum, *NEWER_COUNTS}
 
 
 @pytest.mark.parametrize("verb", EMPTY)
