@@ -33,9 +33,9 @@ test: setup-test lint test-oldest ## everything: units, real clients, real guest
 	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
 	@command -v npm >/dev/null || setup/host.sh packages policies
 	@setup/axe.sh $(VENV)/axe
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not live"
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not live and not alone"
 	@$(BIN)/pytest -n 2 -m "not long and not alone" tests/live
-	@$(BIN)/pytest -m "alone and not long" tests/live
+	@$(BIN)/pytest -m "alone and not long" tests/live tests/iam/sign_up
 
 test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by UEFI, for minutes
 	@setup/host.sh libvirtd
