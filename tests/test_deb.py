@@ -64,13 +64,16 @@ def test_the_root_of_the_round_has_what_the_package_depends_on() -> None:
     assert "qemu-system-x86" in list_root("root")
 
 
+NAMES_IN_DEBIAN = {"sqlite-utils": "sqlite-utils", "pyjwt": "python3-jwt"}
+
+
 def test_every_library_is_a_dependency_or_known_to_debian_under_its_name() -> None:
     """dh_python3 makes dependencies of what setup.cfg requires, of what the build root has."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     required = config["options"]["install_requires"].split("\n")
     names = {line.split()[0] for line in required if line}
-    packages = {{"sqlite-utils": "sqlite-utils"}.get(each, f"python3-{each}") for each in names}
+    packages = {NAMES_IN_DEBIAN.get(each, f"python3-{each}") for each in names}
     assert packages <= list_root("root")
 
 

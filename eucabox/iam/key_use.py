@@ -63,7 +63,7 @@ class KeyUse:
             try:
                 self._write(access_key_id, service, moment)
             except sqlite3.Error as problem:  # a full disk stops no request
-                log.warning("role=iam the use of an access key is not written: %s", problem)
+                log.warning("role=cloud the use of an access key is not written: %s", problem)
 
     def _write(self, access_key_id: str, service: str, moment: str) -> None:
         columns = {
