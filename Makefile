@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # Not in the clone: QEMU has to reach the disks, and a clone may lie under /root.
 DEMO ?= /var/lib/eucabox-demo
 
+# What the tests start hundreds of times is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz test-policies s3-tests lint format screenshots bench man deb rpm wheel test-packages test-xen
 
 help: ## list the targets

@@ -13,8 +13,6 @@ else
     folder=$(mktemp -d "${TMPDIR:-/tmp}/eucabox-tests.XXXXXX")
 fi
 trap 'rm -rf "$folder"' EXIT INT TERM
-# Asserts are compiled once, and not in each process of each run.
-unset PYTHONDONTWRITEBYTECODE
 status=0
 TMPDIR=$folder "$@" -n 2 --dist worksteal -m "not slow" --ignore tests/live -q -p no:cacheprovider \
     --basetemp "$folder/pytest" -o tmp_path_retention_policy=failed || status=$?
