@@ -105,11 +105,17 @@ class Accounts:
 
     def ensure_administrator(self) -> Caller:
         """Return the administrator, made with an access key and a certificate if missing."""
-        account, user = ADMINISTRATOR
+        found = self._find_administrator()  # without the lock of a write: pages ask for him too
+        if found is not None:
+            return found
         with self._state.transaction():
-            sql = f"{_CALLER} where account_name = ? and user_name = ?"
-            row = self._state.select_one(CallerRow, sql, ADMINISTRATOR)
-            return _to_caller(row) if row else self._create(account, user, admin=True)
+            account, user = ADMINISTRATOR
+            return self._find_administrator() or self._create(account, user, admin=True)
+
+    def _find_administrator(self) -> Caller | None:
+        sql = f"{_CALLER} where account_name = ? and user_name = ?"
+        row = self._state.select_one(CallerRow, sql, ADMINISTRATOR)
+        return _to_caller(row) if row else None
 
     def create_user(self, name: str, email: str = "") -> Caller:
         """Create a user with an account of the same name, an access key and a certificate.

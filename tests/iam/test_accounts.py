@@ -1,5 +1,8 @@
 import dataclasses
+import sqlite3
 import subprocess
+import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from eucabox import ids
 from eucabox.config import Config
 from eucabox.errors import InvalidParameterValue, KeyFileUnusable, NoSuchUser, UserExists
 from eucabox.iam.accounts import Accounts
-from eucabox.state import State
+from eucabox.state import BUSY_SECONDS, State
 
 
 def test_the_administrator_is_created_once(accounts: Accounts) -> None:
@@ -20,6 +23,19 @@ def test_the_administrator_is_created_once(accounts: Accounts) -> None:
     assert len(first.account_id) == 12
     assert first.account_id.isdigit()
     assert len(accounts.users()) == 1
+
+
+def test_the_administrator_is_found_while_another_process_writes(
+    accounts: Accounts, tmp_path: Path
+) -> None:
+    """Strangers' pages ask for him: they must not wait for, or hold, the lock of a write."""
+    first = accounts.ensure_administrator()
+    with closing(sqlite3.connect(tmp_path / "eucabox.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert accounts.ensure_administrator() == first
+        assert time.monotonic() - began < BUSY_SECONDS / 2
+        other.execute("ROLLBACK")
 
 
 def test_a_credential_opens_with_its_secret(accounts: Accounts) -> None:
