@@ -13,7 +13,7 @@ from eucabox.iam.policy.decision import ApplicablePolicies, NamedPolicy
 ACTION = "s3:GetObject"
 SOURCES = ("127.0.0.1", "10.0.0.7", "::1", "")
 KEYS = ("arn:aws:s3:::box/k", "arn:aws:s3:::box/", "arn:aws:s3:::other/k")
-CONDITIONS = (
+CONDITIONS: tuple[dict[str, object], ...] = (
     {},
     {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}},
     {"NotIpAddress": {"aws:SourceIp": ["10.0.0.0/8", "::1"]}},
@@ -69,7 +69,9 @@ def test_what_is_permitted_at_once_is_permitted(
 
 def test_the_usual_policy_is_decided_at_once() -> None:
     near = {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}
-    own = [{"Effect": "Allow", "Action": "s3:*", "Resource": KEYS[0], "Condition": near}]
+    own: list[dict[str, object]] = [
+        {"Effect": "Allow", "Action": "s3:*", "Resource": KEYS[0], "Condition": near}
+    ]
     policies = CallerPolicies(ApplicablePolicies(identity=compiled(own)))
     context = {"source_ip": "127.0.0.1", "secure": "false"}
     request = AuthorizationRequest(ACTION, KEYS[0], None, {"aws:sourceip": ("127.0.0.1",)}.get)
