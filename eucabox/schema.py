@@ -257,10 +257,16 @@ create table login_sessions (session_hash text primary key,
 create index login_sessions_by_user on login_sessions (user_id)
 """
 
+# How the request for a bundle came, which the policy of its bucket may ask when it is stored.
+BUNDLE_CONTEXTS = """
+alter table bundle_tasks add column context text not null default '{}'
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
     INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS,
+    BUNDLE_CONTEXTS,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -416,6 +422,7 @@ class BundleTaskRow(TypedDict):
     no_reboot: int
     copied: int
     restart: int
+    context: str
 
 
 class InstanceProfileAssociationRow(TypedDict):

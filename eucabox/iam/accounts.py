@@ -1,7 +1,7 @@
 """Accounts, users, access keys and certificates in the database; verifies no signature."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from eucabox.errors import (
     InvalidParameterValue,
     NameHeld,
     NoActiveCredential,
+    NoSigningCertificate,
     NoSuchUser,
     UserExists,
 )
@@ -83,6 +84,14 @@ class UserCredentials:
     secret: str
     certificate: str
     private_key: str
+
+
+@dataclass(frozen=True)
+class SigningPair:
+    """A certificate and its private key, as PEM."""
+
+    certificate: str
+    private_key: str = field(repr=False)
 
 
 class Accounts:
@@ -238,6 +247,19 @@ class Accounts:
         return UserCredentials(
             credential.caller, credential.secret, pair["certificate"], private_key
         )
+
+    def signing_pair(self, caller: Caller) -> SigningPair:
+        """Return an active certificate with its private key: the newest of the caller, else one of
+        its account's root, else one of another user; raises NoSigningCertificate."""
+        sql = """select certificate, private_key from certificates join users using (user_id)
+          where account_id = ? and status = 'Active' and private_key is not null
+          order by user_id = ? desc, is_root desc, certificates.created desc limit 1"""
+        values = (caller.account_id, caller.user_id)
+        row = self._state.select_one(UserCertificateRow, sql, values)
+        if row is None:
+            raise NoSigningCertificate(account=caller.account_name)
+        private_key = self._seal.open(row["private_key"], "user key").decode()
+        return SigningPair(row["certificate"], private_key)
 
     def certificates(self, account_id: str | None = None) -> list[str]:
         """Return the active users' certificates as PEM, of one account or of all."""
