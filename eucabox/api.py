@@ -162,8 +162,8 @@ class ApiDispatcher:
                 return middleware.preflight(self._cloud, request)
             parsed = protocol.understand(request, self._find_credential, datetime.now(UTC))
             exchange.understood = parsed
-            if parsed.caller is not None and parsed.caller.session is None:
-                self._cloud.accounts.key_use.note(parsed.caller.access_key_id, parsed.service)
+            if parsed.caller is not None:
+                self._cloud.accounts.key_use.note(parsed.caller.credential_id, parsed.service)
             call = self._call(request, parsed)
             result = actions.perform(parsed.service, parsed.name, call, parsed.params)
             exchange.result = result

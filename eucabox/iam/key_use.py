@@ -1,4 +1,5 @@
-"""Writes when, and for which service, an access key was last used: rarely, and behind requests."""
+"""Writes when, and for which service, an access key was last used, and when a role was: rarely, and
+behind requests."""
 
 import logging
 import queue
@@ -13,10 +14,11 @@ log = logging.getLogger("eucabox.iam")
 SECONDS = 3600  # in which a key's use of a service is written once
 MOST_NOTED = 10_000
 NOBODY = ""
+ROLE = "AROA"  # how the unique ids of roles begin
 
 
 class KeyUse:
-    """The use of access keys, noted by requests and written by a thread of its own.
+    """The use of access keys and roles, noted by requests and written by a thread of its own.
 
     Each write makes all threads read the keys anew, and it waits for the disk.
     """
@@ -36,17 +38,20 @@ class KeyUse:
             self._thread.join()
             self._thread = None
 
-    def note(self, access_key_id: str, service: str) -> None:
-        """Note that a key is used now; takes a microsecond where that was noted within the hour."""
-        use, now = (access_key_id, service), time.monotonic()
+    def note(self, credential_id: str, service: str) -> None:
+        """Note that a key, or a session of a role, is used now; takes a microsecond where that was
+        noted within the hour. "" is nothing to note."""
+        if credential_id.startswith(ROLE):
+            service = ""  # which is not told of a role
+        use, now = (credential_id, service), time.monotonic()
         noted = self._noted.get(use)
         if noted is not None and now - noted < SECONDS:
             return
         if len(self._noted) >= MOST_NOTED:
             self._noted.clear()
         self._noted[use] = now
-        if access_key_id:
-            self._waiting.put((access_key_id, service, ids.now()))
+        if credential_id:
+            self._waiting.put((credential_id, service, ids.now()))
             self._ensure_thread()
 
     def _ensure_thread(self) -> None:
@@ -57,18 +62,18 @@ class KeyUse:
 
     def _write_all(self) -> None:
         while True:
-            access_key_id, service, moment = self._waiting.get()
-            if access_key_id == NOBODY:
+            credential_id, service, moment = self._waiting.get()
+            if credential_id == NOBODY:
                 return
             try:
-                self._write(access_key_id, service, moment)
+                self._write(credential_id, service, moment)
             except sqlite3.Error as problem:  # a full disk stops no request
-                log.warning("role=cloud the use of an access key is not written: %s", problem)
+                log.warning("role=cloud the use of %s is not written: %s", credential_id, problem)
 
-    def _write(self, access_key_id: str, service: str, moment: str) -> None:
-        columns = {
-            "last_used": moment,
-            "last_used_service": service,
-            "last_used_region": self._region,
-        }
-        self._state.update("access_keys", {"access_key_id": access_key_id}, **columns)
+    def _write(self, credential_id: str, service: str, moment: str) -> None:
+        columns = {"last_used": moment, "last_used_region": self._region}
+        if credential_id.startswith(ROLE):
+            self._state.update("roles", {"role_id": credential_id}, **columns)
+        else:
+            columns["last_used_service"] = service
+            self._state.update("access_keys", {"access_key_id": credential_id}, **columns)

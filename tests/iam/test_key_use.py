@@ -32,6 +32,19 @@ def test_the_newest_use_is_written_when_it_closes_at_the_latest(
     assert last_use(state, key) == ("s3", "here")
 
 
+def test_the_use_of_a_role_is_written_once_whatever_the_service(
+    accounts: Accounts, state: State, use: KeyUse
+) -> None:
+    row = {"role_id": "AROAX", "account_id": accounts.user("admin").account_id, "role_name": "x"}
+    state.insert("roles", {**row, "trust_policy": "{}", "created": "2026-11-30T00:00:00.000Z"})
+    use.note("AROAX", "ec2")
+    use.note("AROAX", "s3")
+    assert use._waiting.qsize() <= 1
+    use.close()
+    row = state.query("select last_used, last_used_region from roles")[0]
+    assert (row["last_used"] > "2026", row["last_used_region"]) == (True, "here")
+
+
 def test_a_use_is_written_once_an_hour(
     accounts: Accounts, state: State, use: KeyUse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
