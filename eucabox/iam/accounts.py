@@ -39,7 +39,7 @@ NEVER = "never"
 TWIN_SECONDS = 5
 MOST_KNOWN = 1000
 _CALLER = """select account_id, account_name, canonical_id, user_id, user_name, path, admin,
-  is_root, email from users join accounts using (account_id)"""
+  is_root, email, disabled from users join accounts using (account_id)"""
 
 
 class CallerRow(TypedDict):
@@ -74,6 +74,7 @@ class KeyRow(CallerRow):
 
     secret: bytes
     status: str
+    disabled: int
 
 
 @dataclass(frozen=True)
@@ -220,10 +221,12 @@ class Accounts:
         if row is None:
             return None
         secret = self._open_secret(row["secret"], access_key_id)
-        return Credential(_to_caller(row, access_key_id), secret, row["status"] == "Active")
+        active = row["status"] == "Active" and not row["disabled"]
+        return Credential(_to_caller(row, access_key_id), secret, active)
 
     def _load_user(self, user_id: str) -> Caller | None:
-        row = self._state.select_one(CallerRow, f"{_CALLER} where user_id = ?", (user_id,))
+        sql = f"{_CALLER} where user_id = ? and disabled = 0"
+        row = self._state.select_one(CallerRow, sql, (user_id,))
         return _to_caller(row) if row is not None else None
 
     def _unseal_secret(self, sealed: bytes, access_key_id: str) -> str:
