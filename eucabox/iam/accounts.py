@@ -21,13 +21,16 @@ from eucabox.errors import (
     NoSuchUser,
     UserExists,
 )
+from eucabox.iam.access_keys import create_access_key
 from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.iam.instance_sessions import InstanceSessions
 from eucabox.iam.key_use import KeyUse
 from eucabox.iam.provider_keys import ProviderKeys
+from eucabox.iam.rows import UserRow
 from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
+from eucabox.iam.signing_certificates import issue_certificate
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
 from eucabox.state import RowType, State
@@ -370,33 +373,12 @@ class Accounts:
         with self._state.transaction():
             self._state.insert("accounts", account_row)
             self._state.insert("users", user_row)
-            self._add_access_key(user_id)
-            self._add_certificate(user_id, f"{account}/{user}")
+            (row,) = self._state.select(
+                UserRow, "select * from users where user_id = ?", (user_id,)
+            )
+            create_access_key(self._state, self._seal, row)
+            issue_certificate(self._state, self.authority, self._seal, row, account)
         return Caller(account_id, account, canonical_id, user_id, user, admin, is_root=True)
-
-    def _add_access_key(self, user_id: str) -> None:
-        access_key_id = ids.access_key_id()
-        secret = ids.secret_key().encode()
-        row = {
-            "access_key_id": access_key_id,
-            "user_id": user_id,
-            "secret": self._seal.close(secret, secret_purpose(access_key_id)),
-            "status": "Active",
-            "created": ids.now(),
-        }
-        self._state.insert("access_keys", row)
-
-    def _add_certificate(self, user_id: str, common_name: str) -> None:
-        certificate, private_key = self.authority.issue(common_name)
-        row = {
-            "certificate_id": ids.certificate_id(),
-            "user_id": user_id,
-            "certificate": certificate,
-            "private_key": self._seal.close(private_key.encode(), "user key"),
-            "status": "Active",
-            "created": ids.now(),
-        }
-        self._state.insert("certificates", row)
 
 
 def _to_caller(row: CallerRow, access_key_id: str = "") -> Caller:
