@@ -162,8 +162,8 @@ class ApiDispatcher:
                 return middleware.preflight(self._cloud, request)
             parsed = protocol.understand(request, self._find_credential, datetime.now(UTC))
             exchange.understood, caller = parsed, parsed.caller
-            if caller is not None and caller.session is None:
-                self._cloud.accounts.known_keys.note_use(caller.access_key_id, parsed.service)
+            if caller is not None:
+                self._cloud.accounts.known_keys.note_use(caller.credential_id, parsed.service)
             call = self._call(request, parsed)
             result = actions.perform(parsed.service, parsed.name, call, parsed.params)
             exchange.result = result

@@ -177,8 +177,8 @@ class StandInAccounts:
         who = {"AKIAALICE": ALICE, "AKIABOB": BOB}.get(access_key_id)
         return Credential(who, "secret", True) if who else None
 
-    def user_credentials(self, caller: Caller) -> None:
-        """Everybody has some."""
+    def signing_pair(self, caller: Caller) -> None:
+        """Everybody has one."""
 
     def create_user(self, name: str, email: str = "") -> Caller:
         made = Caller(ids.account_id(), name, ids.canonical_id(), ids.user_id(), name, admin=False)
