@@ -10,6 +10,7 @@ from eucabox.console import answers, formats, guard, navigation, visitor
 from eucabox.console.pages import (
     confirmation,
     credentials,
+    events,
     first_run,
     home,
     password,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups,
+    sign_ups, events,
 )  # fmt: skip
 
 

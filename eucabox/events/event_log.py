@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from eucabox.events.event import Event
-from eucabox.events.event_filter import EventFilter
-from eucabox.schema import EventRow
 from eucabox.state import State
 
 log = logging.getLogger("eucabox.events")
@@ -20,7 +18,6 @@ BATCH_SECONDS = 0.25  # that events wait for others, to be committed together
 MOST_KEPT = 5000  # events of an account
 MOST_REFUSED = 1000  # of them that were refused, which so can't flush the others
 PRUNE_EVERY = 200  # events written between two looks at what is too much
-MOST_LISTED = 1000
 Subscriber = Callable[[str, str], None]
 _INSERT = """insert into events (time, account_id, user, service, action, resources, outcome,
   reason, request_id, source, refused) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -78,21 +75,6 @@ class EventLog:
                 callback(account_id, topic)
             except Exception:  # one that fails is no reason to undo a change
                 log.exception("a subscriber failed for %s", topic)
-
-    def list_events(
-        self, wanted: EventFilter, most: int, *, before: int = 0, after: int | None = None
-    ) -> list[EventRow]:
-        """Return at most so many events, the newest first, older than the one `before`; with
-        `after` those that came after that one, the oldest first."""
-        conditions, values = wanted.to_sql()
-        if before:
-            conditions, values = [*conditions, "event_id < ?"], [*values, before]
-        if after is not None:
-            conditions, values = [*conditions, "event_id > ?"], [*values, after]
-        where = f"where {' and '.join(conditions)}" if conditions else ""
-        order = "desc" if after is None else "asc"
-        sql = f"select * from events {where} order by event_id {order} limit ?"  # ours
-        return self._state.select(EventRow, sql, [*values, min(most, MOST_LISTED)])
 
     def close(self) -> None:
         """Write what waits, and end."""
