@@ -103,7 +103,7 @@ HOST_RESTARTED = internal_error("The host was restarted, which ends its instance
 PURGED = internal_error("The instances of this host were ended by its administrator")
 BUNDLING = internal_error("The instance is shut down to be bundled")
 
-TOPIC = "instances"  # what others are told of a change
+TOPICS = ("instances", "events")  # what others are told of a change
 STATE_CHANGE = "StateChange"  # its name among the events
 # The request that caused a change is the one that wanted it, or else the one of the launch.
 _RECORD = f"""insert into events (time, account_id, user, service, action, resources, outcome,
@@ -182,5 +182,5 @@ def change_from_any(
 
 def _announce(state: State, instance_id: str) -> None:
     row = state.one("select account_id from instances where instance_id = ?", (instance_id,))
-    if row:
-        state.announce(row["account_id"], TOPIC)
+    for topic in TOPICS if row else ():
+        state.announce(row["account_id"], topic)

@@ -79,7 +79,10 @@ class Node:
         self._pictures = threading.Semaphore(PICTURES)
         self._on_change: Callable[[], None] = lambda: None
         self.usage = UsageSampler(
-            domains, self._describe, lambda instance_id: ids.tap(instance_id, network.bridge)
+            domains,
+            self._describe,
+            lambda instance_id: ids.tap(instance_id, network.bridge),
+            self._rows.announce_usage,
         )
         self._health = Health(folder, domains, self._looking_after, self._report_change)
         facts = Facts(state, folder, network)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from eucabox.domains.guest_counters import GuestCounters
 from eucabox.domains.libvirt_domains import Domains
@@ -50,10 +51,12 @@ class UsageSampler:
         domains: Domains,
         describe: Callable[[], Capabilities],
         name_device: Callable[[str], str],
+        on_look: Callable[[], None],
     ) -> None:
         self._domains = domains
         self._describe = describe
         self._name_device = name_device
+        self._on_look = on_look
         self._readings: dict[str, deque[_Reading]] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -75,8 +78,7 @@ class UsageSampler:
             readings = list(self._readings.get(instance_id, ()))
         horizon = time.monotonic() - KEPT
         readings = [each for each in readings if each.clock >= horizon][-(most + 1) :]
-        pairs = zip(readings, readings[1:], strict=False)
-        samples = [_compare(before, after) for before, after in pairs]
+        samples = [_compare(before, after) for before, after in pairwise(readings)]
         return [each for each in samples if each is not None]
 
     def look(self) -> None:
@@ -87,11 +89,14 @@ class UsageSampler:
         with self._lock:
             for instance_id, counters in counted.items():
                 if instance_id in self._readings or len(self._readings) < MOST_GUESTS:
-                    readings = self._readings.setdefault(instance_id, deque(maxlen=MOST_SAMPLES + 1))
+                    ring: deque[_Reading] = deque(maxlen=MOST_SAMPLES + 1)
+                    readings = self._readings.setdefault(instance_id, ring)
                     readings.append(_Reading(clock, moment, counters))
             old = [each for each, of in self._readings.items() if of[-1].clock < clock - KEPT]
             for instance_id in old:
                 del self._readings[instance_id]
+        if counted:
+            self._on_look()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

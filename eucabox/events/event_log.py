@@ -12,6 +12,7 @@ from eucabox.state import State
 
 log = logging.getLogger("eucabox.events")
 TOPIC = "events"
+OF_ADMINISTRATOR = frozenset({"mails", "sign-ups"})  # whoever changed them
 MOST_WAITING = 10_000  # events that are not written yet; more are counted and lost
 MOST_IN_BATCH = 1000
 BATCH_SECONDS = 0.25  # that events wait for others, to be committed together
@@ -51,7 +52,7 @@ class EventLog:
             self.lost += 1
         self._ensure_thread()
         for topic in topics:
-            self.publish(event.account_id, topic)
+            self.publish("" if topic in OF_ADMINISTRATOR else event.account_id, topic)
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Call `callback` with an account and a topic whenever something of the kind changed;
@@ -76,6 +77,10 @@ class EventLog:
             except Exception:  # one that fails is no reason to undo a change
                 log.exception("a subscriber failed for %s", topic)
 
+    def count_waiting(self) -> int:
+        """Return how many events are not written yet."""
+        return self._waiting.qsize()
+
     def close(self) -> None:
         """Write what waits, and end."""
         self._closing.set()
@@ -85,10 +90,9 @@ class EventLog:
             self._thread = None
 
     def _on_announced(self, account_id: str, topic: str) -> None:
-        self.publish(account_id, topic)
-        if topic == "instances":  # an instance's state is an event, already written
+        if topic == TOPIC:  # such as an instance's new state, which its own transaction wrote
             self._count(account_id)
-            self.publish(account_id, TOPIC)
+        self.publish(account_id, topic)
 
     def _count(self, account_id: str) -> None:
         """Count an event of an account; at the first of a process all older ones may be too

@@ -7,7 +7,7 @@ from typing import cast
 
 from flask import Blueprint, render_template
 
-from eucabox.console.formats import show_bytes
+from eucabox.console.formats import show_size
 from eucabox.console.visitor import perform
 
 pages = Blueprint("usage", __name__)
@@ -41,7 +41,7 @@ def find_usage(instance_id: str) -> dict[str, object]:
     memory = float(cast(int, usage["memory_bytes"]))
     charts = [
         _draw("CPU", samples, {"": "cpu_percent"}, 100.0, _show_percent),
-        _draw("Memory on the host", samples, {"": "memory_bytes"}, memory, show_bytes),
+        _draw("Memory on the host", samples, {"": "memory_bytes"}, memory, show_size),
     ]
     if not usage["disk_reason"]:
         disk = {"read": "disk_read_bytes", "written": "disk_write_bytes"}
@@ -103,4 +103,4 @@ def _show_percent(value: float) -> str:
 
 
 def _show_rate(value: float) -> str:
-    return f"{show_bytes(value)}/s"
+    return f"{show_size(value)}/s"
