@@ -104,7 +104,7 @@ PURGED = internal_error("The instances of this host were ended by its administra
 BUNDLING = internal_error("The instance is shut down to be bundled")
 
 TOPICS = ("instances", "events")  # what others are told of a change
-STATE_CHANGE = "StateChange"  # its name among the events
+STATE_CHANGE = "InstanceStateChange"  # its name among the events
 # The request that caused a change is the one that wanted it, or else the one of the launch.
 _RECORD = f"""insert into events (time, account_id, user, service, action, resources, outcome,
   reason, request_id, source, refused)
