@@ -466,8 +466,8 @@ class MailRow(TypedDict):
 
 
 class EventRow(TypedDict):
-    """What happened. `user` is ACCOUNT_ID/USER, "" for the cloud itself; `resources` are names, a line
-    each; `outcome` is "ok", an error's code, or the state that an instance came to."""
+    """What happened. `user` is ACCOUNT_ID/USER, "" for the cloud itself; `resources` are names, a
+    line each; `outcome` is "ok", an error's code, or the state that an instance came to."""
 
     event_id: int
     time: str
