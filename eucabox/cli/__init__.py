@@ -31,6 +31,7 @@ class Commands(click.Group):
         "config": "config",
         "doctor": "doctor",
         "logs": "logs",
+        "events": "events",
         "report": "report",
         "credentials": "users",
         "user": "people",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, redirect, request, url_for
+from flask import Response, make_response, redirect, request, url_for
 from werkzeug.exceptions import (
     BadRequest,
     Forbidden,
@@ -22,6 +22,7 @@ MOST_PATH, MOST_QUERY = 512, 1024  # bytes
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")  # of this machine, typed by people
 PUBLIC = "is_public"
+METRICS = "metrics.show"  # programs ask for it by an address; no page of others reads it
 NEEDED_WITH_OLD_PASSWORD = ("password.show", "password.change", "sign_in.leave", "static")
 
 
@@ -72,7 +73,10 @@ def _check_host() -> Response | None:
     name, port = _split_port(host)
     if name in settings.known_hosts and port.isdigit() | (not port):
         return None
-    if request.method in ("GET", "HEAD") and (name in OWN_NAMES or name == settings.listen):
+    is_own = name in OWN_NAMES or name == settings.listen
+    if request.endpoint == METRICS and (is_own or settings.metrics_token):
+        return None
+    if request.method in ("GET", "HEAD") and is_own:
         return _redirect_away(settings.url + "/")
     raise WrongHost(f"The console is at {settings.url}/")
 
@@ -114,10 +118,19 @@ def _ask_to_sign_in(visitor: Visitor) -> Response | None:
     if view is None or endpoint == "static" or getattr(view, PUBLIC, False):
         return None
     if visitor.session is None:
-        return _send_to("sign_in.show", next=_target())
+        is_part = request.headers.get("HX-Request") == "true"
+        return _have_reloaded() if is_part else _send_to("sign_in.show", next=_target())
     if visitor.session["password_reset_required"] and endpoint not in NEEDED_WITH_OLD_PASSWORD:
         return _send_to("password.show")
     return None
+
+
+def _have_reloaded() -> Response:
+    """A page whose session is over gets no other page into one of its parts, but loads anew."""
+    response = make_response("The session is over.\n", 401)
+    response.headers["HX-Refresh"] = "true"
+    response.mimetype = "text/plain"
+    return response
 
 
 def _target() -> str | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from eucabox import actions
+from eucabox.actions.permissions import JUDGED_AS
 from eucabox.console.site import current_console
 from eucabox.iam.caller import Caller
 
@@ -15,10 +16,11 @@ class Offer:
     endpoint: str
     icon: str
     needs: tuple[str, str] | None = None
-    section: str = ""
+    section: str = ""  # one of SECTIONS, in whose order they are shown
     about: str = ""  # for a tile on the first page
 
 
+SECTIONS = ("", "Compute", "Storage", "People", "You", "Administration")
 OFFERS = (
     Offer("Home", "home.show", "home"),
     Offer(
@@ -31,6 +33,10 @@ OFFERS = (
         about="Where you are signed in, and how to end it.",
     ),
     Offer(
+        "Events", "events.show", "pulse", ("bootstrap", "DescribeEvents"), "You",
+        "What was done, what was refused, and how instances fared.",
+    ),
+    Offer(
         "Requests", "sign_ups.show", "people", ("bootstrap", "ListSignUps"), "Administration",
         "Who asks for an account: approve or reject.",
     ),
@@ -41,7 +47,8 @@ def list_offers(caller: Caller | None) -> list[Offer]:
     """Return the pages for a user; none for one who has not signed in."""
     if caller is None:
         return []
-    return [each for each in OFFERS if each.needs is None or may(caller, *each.needs)]
+    offers = [each for each in OFFERS if each.needs is None or may(caller, *each.needs)]
+    return sorted(offers, key=lambda each: SECTIONS.index(each.section))
 
 
 def may(caller: Caller, service: str, name: str) -> bool:
@@ -50,4 +57,5 @@ def may(caller: Caller, service: str, name: str) -> bool:
     if action is None or (action.admin and not caller.admin):
         return False
     policies = current_console().cloud.accounts.authorization.find_policies(caller)
+    service, name = JUDGED_AS.get((service, name), (service, name))
     return policies.may_permit(f"{service}:{name}")

@@ -15,6 +15,7 @@ from eucabox.errors import Fault
 from eucabox.iam.caller import Caller
 from eucabox.s3.access_log import AccessLog
 from eucabox.state import State
+from tests.kept_events import KeptEvents
 
 
 class Shop:
@@ -36,6 +37,7 @@ class Shop:
             accounts=Directory(list(known.values())),
             store=store,
             state=state,
+            events=KeptEvents(),
             config=Config(),
         )
 
