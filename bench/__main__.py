@@ -4,15 +4,8 @@ import importlib
 import sys
 
 NAMES = (
-    "process",
-    "journeys",
-    "describe_instances",
-    "policies",
-    "store",
-    "console",
-    "s3",
-    "launch",
-)
+    "process", "journeys", "describe_instances", "policies", "store", "console", "s3", "launch",
+)  # fmt: skip
 
 
 def main() -> None:
