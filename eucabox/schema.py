@@ -486,40 +486,6 @@ class ReservationRow(TypedDict):
     created_clock: str
 
 
-class MailRow(TypedDict):
-    """A letter that leaves; `body` is sealed, and None once the letter is finished."""
-
-    mail_id: str
-    recipient: str
-    subject: str
-    body: bytes | None
-    state: str
-    tries: int
-    created: str
-    created_clock: str
-    tried_clock: str
-    finished: str
-    problem: str
-
-
-class EventRow(TypedDict):
-    """What happened. `user` is ACCOUNT_ID/USER, "" for the cloud itself; `resources` are names, a
-    line each; `outcome` is "ok", an error's code, or the state that an instance came to."""
-
-    event_id: int
-    time: str
-    account_id: str
-    user: str
-    service: str
-    action: str
-    resources: str
-    outcome: str
-    reason: str
-    request_id: str
-    source: str
-    refused: int
-
-
 ROW_TYPES = {
     "accounts": AccountRow,
     "key_pairs": KeyPairRow,
@@ -530,6 +496,4 @@ ROW_TYPES = {
     "bundle_tasks": BundleTaskRow,
     "instance_profile_associations": InstanceProfileAssociationRow,
     "reservations": ReservationRow,
-    "mails": MailRow,
-    "events": EventRow,
 }

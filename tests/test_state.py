@@ -9,7 +9,9 @@ from typing import get_type_hints
 import pytest
 
 from eucabox.errors import DryRunOperation, InstanceNotFound, StateTooNew
+from eucabox.events import event_rows
 from eucabox.iam import rows
+from eucabox.mail import queue
 from eucabox.schema import MIGRATIONS, ROW_TYPES, KeyPairRow
 from eucabox.state import State
 
@@ -200,7 +202,12 @@ def test_a_rehearsal_is_of_its_own_thread(state: State) -> None:
 SQL_TYPES = {"text": str, "integer": int, "blob": bytes}
 
 
-ALL_ROW_TYPES = {**ROW_TYPES, **rows.ROW_TYPES}
+ALL_ROW_TYPES = {
+    **ROW_TYPES,
+    **rows.ROW_TYPES,
+    **event_rows.ROW_TYPES,
+    **queue.ROW_TYPES,
+}
 
 
 @pytest.mark.parametrize("table", ALL_ROW_TYPES)

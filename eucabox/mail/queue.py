@@ -8,7 +8,6 @@ from typing import TypedDict
 from eucabox import ids, steady_clock
 from eucabox.errors import MailQueueFull
 from eucabox.mail.letter import Letter, parse_address
-from eucabox.schema import MailRow
 from eucabox.seal import Seal
 from eucabox.state import State
 
@@ -21,6 +20,22 @@ FIRST_PAUSE, LONGEST_PAUSE = 15.0, 1800.0  # seconds after the first try, and at
 LONG_WORD = re.compile(r"[A-Za-z0-9_-]{16,}")  # as codes are
 _LISTED = """mail_id, recipient, subject, state, tries, created, created_clock, tried_clock,
   finished, problem"""
+
+
+class MailRow(TypedDict):
+    """A letter that leaves; `body` is sealed, and None once the letter is finished."""
+
+    mail_id: str
+    recipient: str
+    subject: str
+    body: bytes | None
+    state: str
+    tries: int
+    created: str
+    created_clock: str
+    tried_clock: str
+    finished: str
+    problem: str
 
 
 class ListedMailRow(TypedDict):
@@ -36,6 +51,9 @@ class ListedMailRow(TypedDict):
     tried_clock: str
     finished: str
     problem: str
+
+
+ROW_TYPES = {"mails": MailRow}
 
 
 class MailQueue:
