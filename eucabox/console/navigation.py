@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from eucabox import actions
 from eucabox.console.site import current_console
 from eucabox.iam.caller import Caller
+from eucabox.s3.policy_actions import policy_action
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Offer:
 SECTIONS = ("", "Compute", "Storage", "People", "You", "Administration")
 OFFERS = (
     Offer("Home", "home.show", "home"),
+    Offer(
+        "Buckets", "buckets.show_buckets", "bucket", section="Storage",
+        about="Objects in folders: upload, look, share, and say who may.",
+    ),
     Offer(
         "Credentials", "credentials.show", "key", section="You",
         about="Access keys, certificates and the zip for your clients.",
@@ -52,4 +57,4 @@ def may(caller: Caller, service: str, name: str) -> bool:
     if action is None or (action.admin and not caller.admin):
         return False
     policies = current_console().cloud.accounts.authorization.find_policies(caller)
-    return policies.may_permit(f"{service}:{name}")
+    return policies.may_permit(policy_action(name) if service == "s3" else f"{service}:{name}")

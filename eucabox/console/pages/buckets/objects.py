@@ -62,7 +62,7 @@ class ObjectPage:
 @pages.get("/buckets/<name>")
 def browse(name: str) -> Response:
     """Show a folder of a bucket, or all versions in it."""
-    bucket = load_bucket(name)
+    bucket = load_bucket(name, counts=True)
     return show_page("bucket_objects.html", bucket, **_read_folder(name, bucket))
 
 
