@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.live.console import COLOURS, SIZES, Visit, chromium, visiting
-from tests.live.process import Running, running
+from tests.live.process import Running
 from tests.live.s3 import a_name
 
 PART = 8 << 20
@@ -19,12 +19,6 @@ PNG = bytes.fromhex(
     "f01f00050001ff4b2e3c0e0000000049454e44ae426082"
 )
 SCRIPT = "<script>document.title = 'ran'</script>"
-
-
-@pytest.fixture(name="cloud", scope="module")
-def _cloud() -> Iterator[Running]:
-    with running("[node]\nvirt_type = qemu\n") as cloud:
-        yield cloud
 
 
 @pytest.fixture(name="browser", scope="module")

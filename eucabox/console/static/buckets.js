@@ -47,13 +47,16 @@
       request.onload = () => {
         transfer.requests.delete(request);
         if (request.status === 200 && request.response) done(request.response);
-        else fail(new Refused(request.status, request.response?.message ?? `The server answered ${request.status}.`));
+        else fail(new Refused(request.status, request.response?.message ?? explain(request.status)));
       };
       request.onerror = () => { transfer.requests.delete(request); fail(new Refused(0, "The network is away.")); };
       request.onabort = () => fail(new Refused(-1, "Cancelled."));
       transfer.requests.add(request);
       request.send(body);
     });
+  }
+  function explain(status) {
+    return status === 403 ? "You are signed out here: sign in in another tab, then go on." : `The server answered ${status}.`;
   }
   const form = (fields) => new URLSearchParams(fields);
 
