@@ -132,6 +132,7 @@ def redirect_with_notice(
     text: str,
     kind: str = "good",
     outcomes: tuple[RowOutcome, ...] = (),
+    /,
     **values: Any,
 ) -> Response:
     """Lead the browser to a page (303) that shows a notice where its template has

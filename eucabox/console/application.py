@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from eucabox import ids
 from eucabox.console import answers, formats, guard, navigation, visitor
 from eucabox.console.pages import (
+    buckets,
     columns,
     confirmation,
     credentials,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups, columns, events, usage, metrics,
+    sign_ups, columns, events, usage, metrics, buckets,
 )  # fmt: skip
 
 
