@@ -6,14 +6,14 @@ from datetime import datetime
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
-from eucabox.console.answers import redirect_with_notice
 from eucabox.console.bulk import FIELD, MOST_CHOSEN
 from eucabox.console.members import read_moment, read_number, read_structures, read_text
-from eucabox.console.notices import Outcome
+from eucabox.console.notices import RowOutcome
 from eucabox.console.pages.buckets.bucket_list import Cleaning
 from eucabox.console.pages.buckets.bucket_page import (
     Mark,
     check_key,
+    go_to,
     load_bucket,
     pages,
     read_field,
@@ -64,8 +64,8 @@ class ObjectPage:
 def browse(name: str) -> Response:
     """Show a folder of a bucket, or all versions in it."""
     bucket = load_bucket(name, counts=True)
-    shown = _read_folder(name)
-    return show_page("bucket_objects.html", bucket, uploads=_list_uploads(name, bucket), **shown)
+    shown = {**_read_folder(name), "uploads": _list_uploads(name, bucket)}
+    return show_page("bucket_objects.html", bucket, 200, **shown)
 
 
 @pages.get("/buckets/<name>/rows")
@@ -184,7 +184,7 @@ def create_folder(name: str) -> Response:
     folder = read_field("folder", 512).strip().strip("/")
     if not folder:
         text = "A folder needs a name."
-        return redirect_with_notice(BROWSE, text, "warn", **_place(name, prefix))
+        return go_to(BROWSE, text, "warn", place=_place(name, prefix))
     key = check_key(f"{prefix}{folder}/")
     members = {"bucket": name, "key": key, "body": b"", "content_type": "application/x-directory"}
     text = f"The folder {folder} is made."
@@ -216,7 +216,7 @@ def delete_chosen(name: str) -> Response:
     if request.args.get("versions") == "yes":
         back["versions"] = "yes"
     if not marks:
-        return redirect_with_notice(BROWSE, "Nothing was chosen.", "warn", **back)
+        return go_to(BROWSE, "Nothing was chosen.", "warn", place=back)
     outcomes = [_delete_folder(name, mark.key) for mark in marks if mark.is_folder]
     outcomes += _delete_objects(name, [mark for mark in marks if not mark.is_folder])
     count = sum(each.is_done for each in outcomes)
@@ -225,24 +225,24 @@ def delete_chosen(name: str) -> Response:
         text += f" {OLDER_STAY}"
     kind = "good" if count == len(outcomes) else "warn" if count else "bad"
     told = tuple(each for each in outcomes if each.text)
-    return redirect_with_notice(BROWSE, text, kind, told, **back)
+    return go_to(BROWSE, text, kind, told, place=back)
 
 
-def _delete_folder(name: str, prefix: str) -> Outcome:
+def _delete_folder(name: str, prefix: str) -> RowOutcome:
     cleaning = Cleaning(name)
     try:
         cleaning.delete_objects(prefix)
     except Fault as fault:
-        return Outcome(prefix, is_done=False, text=fault.message)
+        return RowOutcome(prefix, is_done=False, text=fault.message)
     text = f"{cleaning.count} objects deleted."
     if cleaning.refused:
         text += f" {cleaning.refused} stay: {cleaning.reason}"
     if cleaning.is_cut:
         text += " There are more: delete it once more."
-    return Outcome(prefix, is_done=not (cleaning.refused or cleaning.is_cut), text=text)
+    return RowOutcome(prefix, is_done=not (cleaning.refused or cleaning.is_cut), text=text)
 
 
-def _delete_objects(name: str, marks: list[Mark]) -> list[Outcome]:
+def _delete_objects(name: str, marks: list[Mark]) -> list[RowOutcome]:
     if not marks:
         return []
     entries = [
@@ -252,13 +252,13 @@ def _delete_objects(name: str, marks: list[Mark]) -> list[Outcome]:
     try:
         done = perform("s3", "DeleteObjects", bucket=name, delete={"objects": entries})
     except Fault as fault:
-        return [Outcome(mark.key, is_done=False, text=fault.message) for mark in marks]
+        return [RowOutcome(mark.key, is_done=False, text=fault.message) for mark in marks]
     errors = {
         (read_text(each, "key"), read_text(each, "version_id")): read_text(each, "message")
         for each in read_structures(done, "errors")
     }
     kept = {(mark.key, mark.version_id): errors.get((mark.key, mark.version_id)) for mark in marks}
-    return [Outcome(key, is_done=why is None, text=why or "") for (key, _), why in kept.items()]
+    return [RowOutcome(key, is_done=why is None, text=why or "") for (key, _), why in kept.items()]
 
 
 @pages.get("/buckets/<name>/")
