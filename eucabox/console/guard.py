@@ -25,9 +25,9 @@ BYTES = "application/octet-stream"  # which no form of any page can send
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")  # of this machine, typed by people
 PUBLIC = "is_public"
-METRICS = "metrics.show"  # programs ask for it by an address; no page of others reads it
 STREAMED = "most_streamed"  # bytes of a body that a view reads piece by piece
 View = TypeVar("View", bound=Callable[..., object])
+METRICS = "metrics.show"  # programs ask for it by an address; no page of others reads it
 NEEDED_WITH_OLD_PASSWORD = ("password.show", "password.change", "sign_in.leave", "static")
 
 

@@ -239,6 +239,13 @@ class Accounts:
             credential.caller, credential.secret, pair["certificate"], private_key
         )
 
+    def find_newest_key(self, caller: Caller) -> Credential:
+        """Return a user's newest active access key; raises NoActiveCredential."""
+        key = self._find_newest(UserKeyRow, "access_keys", "secret", caller)
+        credential = self.credential(key["access_key_id"])
+        assert credential is not None
+        return credential
+
     def signing_pair(self, caller: Caller) -> SigningPair:
         """Return an active certificate with its private key: the newest of the caller, else one of
         its account's root, else one of another user; raises NoSigningCertificate."""
@@ -251,13 +258,6 @@ class Accounts:
             raise NoSigningCertificate(account=caller.account_name)
         private_key = self._seal.open(row["private_key"], "user key").decode()
         return SigningPair(row["certificate"], private_key)
-
-    def find_newest_key(self, caller: Caller) -> Credential:
-        """Return a user's newest active access key; raises NoActiveCredential."""
-        key = self._find_newest(UserKeyRow, "access_keys", "secret", caller)
-        credential = self.credential(key["access_key_id"])
-        assert credential is not None
-        return credential
 
     def certificates(self, account_id: str | None = None) -> list[str]:
         """Return the active users' certificates as PEM, of one account or of all."""
