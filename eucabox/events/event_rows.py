@@ -1,4 +1,4 @@
-"""Reads the table of events; writes nothing."""
+"""The rows of the table of events, and how they are found; writes none."""
 
 from typing import TypedDict
 
