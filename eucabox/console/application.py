@@ -8,16 +8,29 @@ from werkzeug.exceptions import HTTPException
 from eucabox import ids
 from eucabox.console import answers, formats, guard, navigation, visitor
 from eucabox.console.pages import (
+    accounts,
+    all_sessions,
     confirmation,
     credentials,
+    faults,
     first_run,
+    groups,
     home,
+    inline_policies,
+    instance_type_sizes,
+    log,
+    mails,
     password,
+    policies,
     recovery,
+    roles,
     sessions,
+    settings,
     sign_in,
     sign_up,
     sign_ups,
+    users,
+    why_refused,
 )
 from eucabox.console.site import Console
 from eucabox.errors import Fault
@@ -28,6 +41,8 @@ if TYPE_CHECKING:
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
     sign_ups,
+    users, groups, roles, policies, inline_policies, why_refused,
+    accounts, instance_type_sizes, settings, mails, all_sessions, log, faults,
 )  # fmt: skip
 
 
@@ -60,6 +75,9 @@ def _offer(app: Console) -> dict[str, object]:
         "csrf": visitor.show_csrf,
         "offers": navigation.list_offers(current.caller),
         "here": request.endpoint or "",
+        "may": lambda service, name: bool(
+            current.caller and navigation.may(current.caller, service, name)
+        ),
         "asset": lambda name: url_for("static", filename=name, v=app.assets_version),
         "region": app.cloud.config.cloud.region,
     }
