@@ -257,10 +257,29 @@ create table login_sessions (session_hash text primary key,
 create index login_sessions_by_user on login_sessions (user_id)
 """
 
+# A number that changes with whatever decides who a caller is and what it may do, so that what was
+# read of that is read again only then, and not with every row that changes.
+IDENTITY_TABLES = (
+    "accounts", "users", "access_keys", "group_members", "roles", "instance_profiles",
+    "instance_profile_associations", "policies", "policy_versions", "inline_policies",
+    "attached_policies", "iam_tags", "sessions",
+)  # fmt: skip
+IDENTITY_VERSION = """
+create table identity_version (version integer not null);
+insert into identity_version values (0);
+""" + ";\n".join(
+    f"create trigger identity_{table}_{verb} after {verb} on {table}"
+    " begin update identity_version set version = version + 1; end"
+    for table in IDENTITY_TABLES
+    for verb in ("insert", "update", "delete")
+    if (table, verb) not in (("sessions", "insert"), ("access_keys", "insert"))  # not known yet
+)
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
     INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS,
+    IDENTITY_VERSION,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.

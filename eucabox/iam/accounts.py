@@ -1,6 +1,5 @@
 """Accounts, users, access keys and certificates in the database; verifies no signature."""
 
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -25,6 +24,7 @@ from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.iam.instance_sessions import InstanceSessions
 from eucabox.iam.key_use import KeyUse
+from eucabox.iam.known_keys import MOST_KNOWN, KnownKeys
 from eucabox.iam.provider_keys import ProviderKeys
 from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
 from eucabox.schema import AccountRow
@@ -36,7 +36,6 @@ SET_BACK = timedelta(hours=1)  # a clock set back by less does not make old sign
 SIGNATURE_LIFE = timedelta(minutes=31)  # 15 minutes of skew either way, and a minute to spare
 NEVER = "never"
 TWIN_SECONDS = 5
-MOST_KNOWN = 1000
 _CALLER = """select account_id, account_name, canonical_id, user_id, user_name, path, admin,
   is_root, email from users join accounts using (account_id)"""
 
@@ -91,8 +90,8 @@ class Accounts:
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
         self.key_use = KeyUse(state, config.cloud.region)
+        self.known_keys = KnownKeys(state, self._load_credential, self.key_use)
         # Each thread's cache of access keys, dropped when the database changes.
-        self._local = threading.local()
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
         self.authorization = Authorization(state, self._seal)
@@ -176,7 +175,6 @@ class Accounts:
     def user_of(self, account_id: str, user_id: str = "") -> Caller:
         """Return the user of an account that has the id, its root without one; raises
         NoSuchUser."""
-        """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
         sql = f"{_CALLER} where account_id = ? order by is_root desc"
         rows = self._state.select(CallerRow, sql, (account_id,))
         users = [_to_caller(row) for row in rows if user_id in ("", row["user_id"])]
@@ -189,18 +187,7 @@ class Accounts:
 
         Temporary ones too, whose end and whose token are for the caller to compare.
         """
-        mark, local = self._state.mark(), self._local
-        if mark is None:
-            return self._load_credential(access_key_id)
-        if getattr(local, "mark", None) != mark or len(local.known) > MOST_KNOWN:
-            local.mark, local.known = mark, {}
-        if access_key_id not in local.known:
-            fresh = self._load_credential(access_key_id)
-            if fresh is None:
-                return None
-            local.known[access_key_id] = fresh
-        credential: Credential = local.known[access_key_id]
-        return credential
+        return self.known_keys.credential(access_key_id)
 
     def _load_credential(self, access_key_id: str) -> Credential | None:
         if access_key_id.startswith(TEMPORARY):

@@ -1,7 +1,6 @@
-"""The policies that apply to a caller: read from the database, compiled and remembered by each
-thread until the database changes. Decides about no resource; see policy/decision.py."""
+"""The policies that apply to a caller: read from the database, compiled and remembered until the
+database says something else of who may do what. Decides about no resource."""
 
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -31,8 +30,7 @@ OF_EVERY_REQUEST = frozenset(
     }
 )
 IDENTITY, BOUNDARY, SESSION = "identity", "boundary", "session"
-# What effective_policies.py reads in several queries, in one: it is read at every request that
-# follows a change of the database.
+# What effective_policies.py reads in several queries, in one: requests wait for it.
 _OWNERS = "select :id union all select group_id from group_members where user_id = :id"
 _OWN = f"""select 'identity' as kind, policy_name as name, document as text from inline_policies
     where owner_id in ({_OWNERS})
@@ -130,6 +128,15 @@ def _holds_everywhere(statement: Statement, request: AuthorizationRequest) -> bo
     )
 
 
+@dataclass(frozen=True)
+class _KnownPolicies:
+    """What was read while the database had one identity mark, and before that."""
+
+    mark: int
+    older: Mapping[str, CallerPolicies]
+    policies: dict[str, CallerPolicies] = field(default_factory=dict)
+
+
 WITHOUT = CallerPolicies(ApplicablePolicies())
 UNLIMITED = CallerPolicies(ApplicablePolicies(is_root=True))
 
@@ -140,7 +147,7 @@ class Authorization:
     def __init__(self, state: State, seal: Seal) -> None:
         self.seal = seal
         self._state = state
-        self._local = threading.local()
+        self._known = _KnownPolicies(-1, {})
 
     def find_policies(self, caller: Caller | None) -> CallerPolicies:
         """Return the policies that apply to a caller: none for an anonymous one."""
@@ -148,16 +155,16 @@ class Authorization:
             return WITHOUT
         if not caller.is_limited:
             return UNLIMITED
-        mark, local = self._state.mark(), self._local
+        mark, known = self._state.identity_mark(), self._known
         if mark is None:
             return self._load(caller)
-        if getattr(local, "mark", None) != mark or len(local.known) > MOST_KNOWN:
-            local.mark, local.older, local.known = mark, getattr(local, "known", {}), {}
+        if known.mark != mark or len(known.policies) > MOST_KNOWN:
+            known = self._known = _KnownPolicies(mark, known.policies)
         name = caller.session.access_key_id if caller.session else caller.user_id
-        if name not in local.known:
-            local.known[name] = self._load(caller, local.older.get(name))
-        known: CallerPolicies = local.known[name]
-        return known
+        policies = known.policies.get(name)
+        if policies is None:
+            policies = known.policies[name] = self._load(caller, known.older.get(name))
+        return policies
 
     def _load(self, caller: Caller, before: CallerPolicies | None = None) -> CallerPolicies:
         """Return a caller's policies, with what `before` knows of them if they are the same."""

@@ -1,22 +1,19 @@
-"""Writes when, and for which service, an access key was last used: rarely, and behind requests."""
+"""Writes when, and for which service, an access key was last used, behind requests."""
 
 import logging
 import queue
 import sqlite3
 import threading
-import time
 
 from eucabox import ids
 from eucabox.state import State
 
 log = logging.getLogger("eucabox.iam")
-SECONDS = 3600  # in which a key's use of a service is written once
-MOST_NOTED = 10_000
 NOBODY = ""
 
 
 class KeyUse:
-    """The use of access keys, noted by requests and written by a thread of its own.
+    """The use of access keys, told by requests and written by a thread of its own.
 
     Each write makes all threads read the keys anew, and it waits for the disk.
     """
@@ -24,7 +21,6 @@ class KeyUse:
     def __init__(self, state: State, region: str) -> None:
         self._state = state
         self._region = region
-        self._noted: dict[tuple[str, str], float] = {}
         self._waiting: queue.SimpleQueue[tuple[str, str, str]] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -36,15 +32,8 @@ class KeyUse:
             self._thread.join()
             self._thread = None
 
-    def note(self, access_key_id: str, service: str) -> None:
-        """Note that a key is used now; takes a microsecond where that was noted within the hour."""
-        use, now = (access_key_id, service), time.monotonic()
-        noted = self._noted.get(use)
-        if noted is not None and now - noted < SECONDS:
-            return
-        if len(self._noted) >= MOST_NOTED:
-            self._noted.clear()
-        self._noted[use] = now
+    def write(self, access_key_id: str, service: str) -> None:
+        """Have it written that a key is used now."""
         if access_key_id:
             self._waiting.put((access_key_id, service, ids.now()))
             self._ensure_thread()
@@ -61,11 +50,11 @@ class KeyUse:
             if access_key_id == NOBODY:
                 return
             try:
-                self._write(access_key_id, service, moment)
+                self._save(access_key_id, service, moment)
             except sqlite3.Error as problem:  # a full disk stops no request
                 log.warning("role=cloud the use of an access key is not written: %s", problem)
 
-    def _write(self, access_key_id: str, service: str, moment: str) -> None:
+    def _save(self, access_key_id: str, service: str, moment: str) -> None:
         columns = {
             "last_used": moment,
             "last_used_service": service,

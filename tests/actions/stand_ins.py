@@ -20,6 +20,8 @@ from eucabox.errors import InsufficientFreeAddresses
 from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
+from eucabox.iam.key_use import KeyUse
+from eucabox.iam.known_keys import KnownKeys
 from eucabox.iam.sessions import Sessions
 from eucabox.iam.sign_up import SignUps
 from eucabox.iam.sign_up.attempts import Attempts
@@ -166,6 +168,7 @@ class StandInAccounts:
         seal = Seal(state.path.parent / "key")
         self.authorization = Authorization(state, seal)
         self.sessions = Sessions(state, seal)
+        self.known_keys = KnownKeys(state, self.credential, KeyUse(state, "here"))
 
     def get_by_account_id(self, account_id: str) -> Row | None:
         return self.state.one("select * from accounts where account_id = ?", (account_id,))
