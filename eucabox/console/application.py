@@ -10,6 +10,7 @@ from eucabox.console import answers, formats, guard, navigation, visitor
 from eucabox.console.pages import (
     accounts,
     all_sessions,
+    columns,
     confirmation,
     credentials,
     faults,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups,
+    sign_ups, columns,
     users, groups, roles, policies, inline_policies, why_refused,
     accounts, instance_type_sizes, settings, mails, all_sessions, log, faults,
 )  # fmt: skip
@@ -75,6 +76,7 @@ def _offer(app: Console) -> dict[str, object]:
         "csrf": visitor.show_csrf,
         "offers": navigation.list_offers(current.caller),
         "here": request.endpoint or "",
+        "notice": answers.find_notice,
         "may": lambda service, name: bool(
             current.caller and navigation.may(current.caller, service, name)
         ),
