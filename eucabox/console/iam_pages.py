@@ -1,7 +1,7 @@
 """What the pages about users, groups, roles and policies share: lists that are read whole, and the
 changes that forms ask for, each one verb of IAM."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,14 +9,13 @@ from flask import request
 from werkzeug.exceptions import BadRequest
 
 from eucabox.console import navigation
+from eucabox.console.listing import Column
 from eucabox.console.visitor import current_visitor, perform
 from eucabox.errors import Fault
 
 Item = Mapping[str, object]
 MOST_CALLS, IN_ONE = 10, 1000  # of a verb, for one list
-IN_A_PAGE = 50
 MOST_CHOICES = 300  # of a field in which one of a list is chosen; more are typed
-MOST_NAME, MOST_ARN = 128, 2048
 
 
 @dataclass(frozen=True)
@@ -26,17 +25,6 @@ class Change:
     verb: str
     note: str
     read: Callable[[], dict[str, object]] = dict
-
-
-@dataclass(frozen=True)
-class ListPage:
-    """A page of a list: its items, the number of the page from 1, of the last, and of all items."""
-
-    items: Sequence[Item]
-    number: int
-    last: int
-    total: int
-    query: str
 
 
 def may_perform(service: str, verb: str) -> bool:
@@ -70,19 +58,18 @@ def try_list(verb: str, member: str, **members: object) -> list[Item] | None:
         return None
 
 
-def cut_list(items: Sequence[Item], *names: str) -> ListPage:
-    """Return the page of a list that the address asks for: `q` is in one of these members, and
-    `page` counts from 1."""
-    query = request.args.get("q", "")[:MOST_NAME].strip()
-    words = query.lower()
-    fitting = [
-        each for each in items if any(words in str(each.get(name, "")).lower() for name in names)
-    ]
-    last = max(1, -(-len(fitting) // IN_A_PAGE))
-    wanted = request.args.get("page", "1")
-    number = min(int(wanted), last) if wanted.isascii() and wanted.isdecimal() else 1
-    start = (max(number, 1) - 1) * IN_A_PAGE
-    return ListPage(fitting[start : start + IN_A_PAGE], max(number, 1), last, len(fitting), query)
+def make_column(
+    name: str, label: str, member: str, *, is_fixed: bool = False, style: str = ""
+) -> Column[Item]:
+    """Return a column of a list that is ordered by a member of its items."""
+    return Column(
+        name, label, lambda row: str(row.get(member, "")).lower(), is_fixed=is_fixed, style=style
+    )
+
+
+def join_members(*names: str) -> Callable[[Item], str]:
+    """Return what of an item is searched: these members."""
+    return lambda row: " ".join(str(row.get(name, "")) for name in names)
 
 
 def read_field(name: str) -> str:

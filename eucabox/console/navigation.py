@@ -35,35 +35,35 @@ OFFERS = (
         "Users", "users.show_list", "people", ("iam", "ListUsers"), "People",
         "Who else works in this account, and with which rights.",
     ),
-    Offer("Groups", "groups.show_list", "people", ("iam", "ListGroups"), "People"),
-    Offer("Roles", "roles.show_list", "key", ("iam", "ListRoles"), "People"),
-    Offer("Policies", "policies.show_list", "paper", ("iam", "ListPolicies"), "People"),
+    Offer("Groups", "groups.show_list", "group", ("iam", "ListGroups"), "People"),
+    Offer("Roles", "roles.show_list", "badge", ("iam", "ListRoles"), "People"),
+    Offer("Policies", "policies.show_list", "shield", ("iam", "ListPolicies"), "People"),
     Offer(
-        "Why refused", "why_refused.show", "lock", ("iam", "SimulatePrincipalPolicy"), "People"
+        "Why refused", "why_refused.show", "search", ("iam", "SimulatePrincipalPolicy"), "People"
     ),
     Offer(
         "Requests", "sign_ups.show", "people", ("bootstrap", "ListSignUps"), "Administration",
         "Who asks for an account: approve or reject.",
     ),
     Offer(
-        "Accounts", "accounts.show_list", "people", ("bootstrap", "DescribeAccountUsage"),
+        "Accounts", "accounts.show_list", "group", ("bootstrap", "DescribeAccountUsage"),
         "Administration", "Who uses how much of this cloud, and may.",
     ),
     Offer(
-        "Instance types", "instance_type_sizes.show", "screen",
+        "Instance types", "instance_type_sizes.show", "server",
         ("ec2", "ModifyInstanceTypeAttribute"), "Administration",
     ),
     Offer(
-        "Settings", "settings.show", "paper", ("bootstrap", "DescribeSettings"), "Administration"
+        "Settings", "settings.show", "gear", ("bootstrap", "DescribeSettings"), "Administration"
     ),
-    Offer("Mail", "mails.show", "paper", ("bootstrap", "ListMails"), "Administration"),
+    Offer("Mail", "mails.show", "mail", ("bootstrap", "ListMails"), "Administration"),
     Offer(
         "Sessions of all", "all_sessions.show", "screen", ("bootstrap", "ListConsoleSessions"),
         "Administration",
     ),
-    Offer("Log", "log.show", "paper", ("bootstrap", "ListLogLines"), "Administration"),
+    Offer("Log", "log.show", "list", ("bootstrap", "ListLogLines"), "Administration"),
     Offer(
-        "Faults", "faults.show", "paper", ("bootstrap", "DescribeFaults"), "Administration",
+        "Faults", "faults.show", "pulse", ("bootstrap", "DescribeFaults"), "Administration",
         "What is wrong with the cloud or its host, and how to mend it.",
     ),
 )  # fmt: skip

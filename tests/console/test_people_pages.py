@@ -119,14 +119,14 @@ def test_a_long_list_comes_in_pages_and_is_searched(
     for number in range(120):
         create_user(state, account_id, f"user-{number:03}", "/a/" if number % 2 else "/b/")
     first = root.get("/users").text
-    assert first.count('href="/users/user-') == 50
-    assert "Page 1 of 3, 120 in all" in first
-    last = root.get("/users?page=3").text
+    assert first.count('href="/users/user-') == 100
+    assert "Page 1 of 2" in first
+    last = root.get("/users?page=2").text
     assert last.count('href="/users/user-') == 20
-    assert root.get("/users?page=99999999999999").text == last
+    assert root.get("/users?page=999").text.count('href="/users/user-') == 20
     found = root.get("/users?q=USER-11").text
     assert found.count('href="/users/user-') == 10
-    assert "No user fits." in root.get("/users?q=%3Cb%3E&page=x").text
+    assert "None of 120 fits" in root.get("/users?q=%3Cb%3E&page=x").text
     assert root.get("/users/list?q=user-119").text.count('href="/users/user-') == 1
 
 

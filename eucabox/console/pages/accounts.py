@@ -1,19 +1,39 @@
 """The accounts of the cloud for its administrator: what each has and may have; making, ending."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 
 from eucabox.console.answers import get_status
-from eucabox.console.iam_pages import Item, cut_list, read_field
+from eucabox.console.iam_pages import Item, join_members, make_column, read_field
+from eucabox.console.listing import Column, show_listing
 from eucabox.console.visitor import current_visitor, perform
 from eucabox.errors import Fault
 from eucabox.iam.account_limits import KEYS, LIMIT, OPERATOR
 
 pages = Blueprint("accounts", __name__)
+
+
+def _count(name: str) -> Callable[[Item], float]:
+    return lambda row: float(str(_name_quotas(row["quotas"])[name]["used"]))
+
+
+def _name_quotas(quotas: object) -> dict[str, Item]:
+    return {str(each["name"]): each for each in cast(list[Item], quotas)}
+
+
+COLUMNS: tuple[Column[Item], ...] = (
+    make_column("name", "Account", "account_name", is_fixed=True, style="name"),
+    Column("instances", "Instances", _count("instances")),
+    Column("vcpus", "vCPUs", _count("vcpus")),
+    Column("buckets", "Buckets", _count("buckets")),
+    Column("mib", "MiB in buckets", _count("account_mb")),
+    Column("users", "Users", _count("users")),
+    make_column("created", "Created", "created"),
+)
 POLICY = "console"  # the account's policy that the form of limits writes
 LABELS = {
     "instances": "Instances", "vcpus": "Virtual processors", "images": "Images",
@@ -116,19 +136,15 @@ def _set_limits(of_account: Mapping[str, str]) -> None:
 
 
 def _read_accounts() -> list[Item]:
-    """Return the accounts, each with its `quotas` by their names."""
-    accounts = cast(list[Item], perform("bootstrap", "DescribeAccountUsage")["accounts"])
-    return [{**each, "quotas": _name_quotas(each["quotas"])} for each in accounts]
-
-
-def _name_quotas(quotas: object) -> dict[str, Item]:
-    return {str(each["name"]): each for each in cast(list[Item], quotas)}
+    return cast(list[Item], perform("bootstrap", "DescribeAccountUsage")["accounts"])
 
 
 def _show_list(status: int = 200, problem: str = "", note: str = "") -> Response:
+    text = join_members("account_name", "account_id", "email")
     page = render_template(
         "accounts.html",
-        shown=cut_list(_read_accounts(), "account_name", "account_id", "email"),
+        listing=show_listing("accounts", "accounts.show_list", COLUMNS, _read_accounts(), text),
+        name_quotas=_name_quotas,
         sent=request.form,
         problem=problem,
         note=note,
@@ -152,6 +168,7 @@ def _show_account(
     page = render_template(
         "account.html",
         shown=named[0],
+        quotas=_name_quotas(named[0]["quotas"]),
         labels=LABELS,
         form_limits=_read_form_limits(documents),
         policies=[each for each in documents if each["policy_name"] != POLICY],

@@ -10,17 +10,24 @@ from eucabox.console.iam_pages import (
     Change,
     Item,
     carry_out,
-    cut_list,
     get_note,
+    join_members,
+    make_column,
     read_field,
     read_list,
     take,
     try_list,
 )
+from eucabox.console.listing import show_listing
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault
 
 pages = Blueprint("groups", __name__)
+COLUMNS = (
+    make_column("name", "Group", "group_name", is_fixed=True, style="name"),
+    make_column("path", "Path", "path"),
+    make_column("created", "Created", "create_date"),
+)
 CHANGES = {
     "add": Change("AddUserToGroup", "The user is in the group.", take("user_name")),
     "remove": Change("RemoveUserFromGroup", "The user left the group.", take("user_name")),
@@ -86,9 +93,10 @@ def list_steps_before_end(group_name: str) -> Iterator[tuple[str, dict[str, obje
 
 
 def _show_list(status: int = 200, problem: str = "", note: str = "") -> Response:
-    shown = cut_list(read_list("ListGroups", "groups"), "group_name", "path")
+    rows, text = read_list("ListGroups", "groups"), join_members("group_name", "path")
+    listing = show_listing("groups", "groups.show_list", COLUMNS, rows, text)
     page = render_template(
-        "groups.html", shown=shown, sent=request.form, problem=problem, note=note
+        "groups.html", listing=listing, sent=request.form, problem=problem, note=note
     )
     return make_response(page, status)
 

@@ -7,8 +7,9 @@ from eucabox.console.iam_pages import (
     Change,
     Item,
     carry_out,
-    cut_list,
     get_note,
+    join_members,
+    make_column,
     may_perform,
     read_field,
     read_list,
@@ -18,6 +19,7 @@ from eucabox.console.iam_pages import (
     take_tag_key,
     try_list,
 )
+from eucabox.console.listing import Listing, show_listing
 from eucabox.console.policy_editor import (
     STARTS,
     Editor,
@@ -29,6 +31,12 @@ from eucabox.console.visitor import perform
 from eucabox.errors import Fault
 
 pages = Blueprint("policies", __name__)
+COLUMNS = (
+    make_column("name", "Policy", "policy_name", is_fixed=True, style="name"),
+    make_column("used", "Used", "attachment_count"),
+    make_column("version", "In force", "default_version_id"),
+    make_column("changed", "Changed", "update_date"),
+)
 CHANGES = {
     "default": Change("SetDefaultPolicyVersion", "This version is in force.", take("version_id")),
     "drop-version": Change("DeletePolicyVersion", "The version is deleted.", take("version_id")),
@@ -41,7 +49,6 @@ CHANGES = {
     ),
 }
 LIST_NOTES = {"deleted": "The policy is deleted.", "created": "The policy is created."}
-SCOPES = {"own": "Local", "aws": "AWS"}
 DETACH = {
     "policy_users": ("DetachUserPolicy", "user_name"),
     "policy_groups": ("DetachGroupPolicy", "group_name"),
@@ -126,12 +133,9 @@ def _look_again(fault: Fault) -> Editor:
 def _show_list(
     status: int = 200, problem: str = "", note: str = "", editor: Editor | None = None
 ) -> Response:
-    scope = request.args.get("scope", "own")
-    listed = read_list("ListPolicies", "policies", scope=SCOPES.get(scope, "Local"))
     page = render_template(
         "policies.html",
-        shown=cut_list(listed, "policy_name", "path"),
-        scope=scope if scope in SCOPES else "own",
+        listing=_list_policies(),
         editor=editor or start_editor(),
         is_open=editor is not None,
         starts=STARTS,
@@ -140,6 +144,14 @@ def _show_list(
         note=note,
     )
     return make_response(page, status)
+
+
+def _list_policies() -> Listing[Item]:
+    scope = "aws" if request.args.get("scope") == "aws" else ""
+    rows = read_list("ListPolicies", "policies", scope="AWS" if scope else "Local")
+    text, choices = join_members("policy_name", "path"), {"scope": scope}
+    endpoint = "policies.show_list"
+    return show_listing("policies", endpoint, COLUMNS, rows, text, choices=choices)
 
 
 def _show_policy(

@@ -10,8 +10,9 @@ from eucabox.console.iam_pages import (
     Change,
     Item,
     carry_out,
-    cut_list,
     get_note,
+    join_members,
+    make_column,
     read_field,
     read_list,
     read_text,
@@ -20,11 +21,18 @@ from eucabox.console.iam_pages import (
     take_tag_key,
     try_list,
 )
+from eucabox.console.listing import show_listing
 from eucabox.console.policy_editor import TRUST_EC2, Editor, check_editor, indent_document
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault, InvalidParameterValue
 
 pages = Blueprint("roles", __name__)
+COLUMNS = (
+    make_column("name", "Role", "role_name", is_fixed=True, style="name"),
+    make_column("description", "Description", "description"),
+    make_column("session", "Longest session", "max_session_duration"),
+    make_column("created", "Created", "create_date"),
+)
 HOURS = range(1, 13)
 
 
@@ -155,10 +163,10 @@ def _look_again(fault: Fault) -> Editor:
 def _show_list(
     status: int = 200, problem: str = "", note: str = "", editor: Editor | None = None
 ) -> Response:
-    shown = cut_list(read_list("ListRoles", "roles"), "role_name", "path", "description")
+    rows, text = read_list("ListRoles", "roles"), join_members("role_name", "path", "description")
     page = render_template(
         "roles.html",
-        shown=shown,
+        listing=show_listing("roles", "roles.show_list", COLUMNS, rows, text),
         editor=editor or Editor(TRUST_EC2),
         is_open=editor is not None,
         sent=request.form,

@@ -10,8 +10,9 @@ from eucabox.console.iam_pages import (
     Change,
     Item,
     carry_out,
-    cut_list,
     get_note,
+    join_members,
+    make_column,
     may_perform,
     read_field,
     read_list,
@@ -20,10 +21,17 @@ from eucabox.console.iam_pages import (
     take_tag_key,
     try_list,
 )
+from eucabox.console.listing import Listing, show_listing
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault, NoSuchEntity
 
 pages = Blueprint("users", __name__)
+COLUMNS = (
+    make_column("name", "User", "user_name", is_fixed=True, style="name"),
+    make_column("path", "Path", "path"),
+    make_column("created", "Created", "create_date"),
+    make_column("signed-in", "Last signed in", "password_last_used"),
+)
 
 
 def _take_password() -> dict[str, object]:
@@ -68,7 +76,7 @@ def show_list() -> Response:
 @pages.get("/users/list")
 def show_rows() -> str:
     """Return the list alone, to take the place of an older one."""
-    return render_template("_users.html", shown=_cut_users())
+    return render_template("_users.html", listing=_list_users())
 
 
 @pages.post("/users")
@@ -149,14 +157,15 @@ def _tell_half_made(name: str, fault: Fault) -> str:
     return f"The user {name} is created, but not all of it: {fault.message}"
 
 
-def _cut_users() -> iam_pages.ListPage:
-    return cut_list(read_list("ListUsers", "users"), "user_name", "path")
+def _list_users() -> Listing[Item]:
+    rows, text = read_list("ListUsers", "users"), join_members("user_name", "path")
+    return show_listing("users", "users.show_list", COLUMNS, rows, text)
 
 
 def _show_list(status: int = 200, problem: str = "", note: str = "") -> Response:
     page = render_template(
         "users.html",
-        shown=_cut_users(),
+        listing=_list_users(),
         groups=try_list("ListGroups", "groups") or [],
         policies=iam_pages.list_policy_choices(),
         sent=request.form,
