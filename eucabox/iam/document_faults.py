@@ -14,6 +14,7 @@ from eucabox.errors import Fault, LimitExceeded
 from eucabox.iam.constraints import check_document, count_characters
 from eucabox.iam.inline_policies import MOST_CHARACTERS as MOST_INLINE
 from eucabox.iam.policy import parse_identity_policy
+from eucabox.iam.policy.document import MEMBERS
 from eucabox.iam.policy.positions import Position, locate_statements
 from eucabox.iam.policy_versions import check_policy_document
 from eucabox.iam.trust_policies import check_trust_policy
@@ -92,12 +93,16 @@ def _find_place(
 
 
 def _find_value(text: str, start: int, end: int, message: str) -> int:
-    """Return where the longest value stands that the message repeats, or else the statement."""
-    best, longest = -1, 0
+    """Return where the longest value stands that the message repeats, or the vendor of, or else
+    the statement."""
+    best, most = -1, (False, 0)
     for match in STRING.finditer(text, start, end):
         value = json.loads(match[0])[:REPEATED]
-        if longest < len(value) >= SHORTEST and value in message:
-            best, longest = match.start(), len(value)
+        vendor, colon, _ = value.partition(":")
+        repeated = value if value in message else vendor if colon else ""
+        weight = (value not in MEMBERS, len(repeated))  # sentences list the members that there are
+        if len(repeated) >= SHORTEST and repeated in message and weight > most:
+            best, most = match.start(), weight
     if best >= 0:
         return best
     first = re.compile(r"[^\s,{\[]|\{").search(text, start, end)

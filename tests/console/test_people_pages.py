@@ -24,15 +24,15 @@ def write(*statements: object, version: str = "2012-10-17") -> str:
     return json.dumps({"Version": version, "Statement": list(statements)}, indent=2)
 
 
-def do(visit: Visit, path: str, do_: str, **fields: str) -> str:
+def do(visit: Visit, address: str, act: str, /, **fields: str) -> str:
     """Send a form that works, follow it, and return the page."""
-    sent = visit.post(path, {"do": do_, **fields})
+    sent = visit.post(address, {"do": act, **fields})
     assert sent.status_code == 303, unescape(sent.text)
     return visit.get(sent.location).text
 
 
-def refuse(visit: Visit, path: str, do_: str, **fields: str) -> tuple[int, str]:
-    sent = visit.post(path, {"do": do_, **fields})
+def refuse(visit: Visit, address: str, act: str, /, **fields: str) -> tuple[int, str]:
+    sent = visit.post(address, {"do": act, **fields})
     return sent.status_code, unescape(sent.text)
 
 
@@ -221,7 +221,7 @@ def test_a_wrong_document_is_shown_with_its_line_and_nothing_is_stored(
         assert EVIL not in sent.text
         page = unescape(sent.text)
         assert f'Line 12: Resource {EVIL} must be in ARN format or "*".' in page
-        marked = re.findall(r'<li class="wrong"><code>([^\n]*)</code>', page)
+        marked = re.findall(r'<li class="wrong"><code>([^\n]*?)</code>', page)
         assert marked == [f'      "Resource": "{EVIL}"']
     assert state.query("select 1 from policies union select 1 from inline_policies") == []
     right = root.post(path, {"do": "check", "policy_document": write(LOOK).replace("\n", "\r\n")})
@@ -352,7 +352,7 @@ def test_names_and_texts_of_tags_are_text(root: Visit, state: State, account_id:
     state.update("users", {"user_name": "bob"}, path=f"/{EVIL}/")
     state.update("groups", {"group_name": "staff"}, path=f"/{EVIL}/")
     for path in (
-        "/users", "/users/bob", "/groups", "/groups/staff", "/roles", "/roles/web", "/policies",
+        "/users", "/users/bob", "/groups", "/groups/staff", "/roles", "/roles/web",
         f"/policies/one?arn={arn}", "/users/bob/policies/own", f"/users?q={EVIL}",
         f"/why?who={EVIL}&verb={EVIL}&resource={EVIL}&context.{EVIL}=x",
     ):  # fmt: skip

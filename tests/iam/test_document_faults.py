@@ -22,7 +22,7 @@ def test_a_right_document_has_no_fault(state: State, kind: str) -> None:
 @pytest.mark.parametrize(
     ("document", "message", "marked"),
     [
-        (write(GOOD, {**GOOD, "Action": "Describe"}), "must be prefaced by a vendor", '"Effect"'),
+        (write(GOOD, {**GOOD, "Action": "Describe"}), "must be prefaced by a vendor", '"Describe"'),
         (write(GOOD, {**GOOD, "Action": "ec 2:x"}), "Vendor ec 2 is not valid", '"ec 2:x"'),
         (write(GOOD, {**GOOD, "Resource": "bucket"}), "Resource bucket must be in ARN", '"bucket"'),
         (write(GOOD, {**GOOD, "Effect": "Perhaps"}), "Perhaps", '"Perhaps"'),
@@ -40,7 +40,7 @@ def test_the_line_of_a_fault_is_found(
     assert fault.line > 0
     if marked:
         line = document.split("\n")[fault.line - 1]
-        assert marked in line or marked == '"Effect"'
+        assert marked in line
         assert fault.column > 0
 
 
@@ -76,5 +76,5 @@ def test_a_trust_policy_names_who_is_there(state: State) -> None:
     nobody = "arn:aws:iam::123456789012:user/nobody"
     fault = find_fault(state, "trust", write({**statement, "Principal": {"AWS": nobody}}))
     assert isinstance(fault, DocumentFault)
-    assert fault.message == f'Invalid principal in policy: "AWS":"{nobody}"'
-    assert fault.line == 9
+    assert fault.message.startswith(f"Invalid principal in policy: {nobody}")
+    assert fault.line == 8

@@ -143,8 +143,8 @@ def list_steps_before_end(user_name: str) -> Iterator[tuple[str, dict[str, objec
     ):
         for each in read_list(lists, member, **of_user):
             yield verb, {name: each[name]}
-    for name in read_list("ListUserPolicies", "policy_names", **of_user):
-        yield "DeleteUserPolicy", {"policy_name": name}
+    for policy_name in read_list("ListUserPolicies", "policy_names", **of_user):
+        yield "DeleteUserPolicy", {"policy_name": policy_name}
 
 
 def _tell_half_made(name: str, fault: Fault) -> str:
