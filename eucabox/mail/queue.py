@@ -92,7 +92,7 @@ class MailQueue:
             self._state.delete("mails", {"mail_id": mail_id})
 
     def take_hurry(self) -> bool:
-        """Tell whether somebody wants a letter tried at once, and forget it."""
+        """Tell whether the operator wants a letter tried at once, and forget it."""
         is_hurried, self._is_hurried = self._is_hurried, False
         return is_hurried
 

@@ -30,7 +30,7 @@ class BucketUsage:
 
 
 @dataclass(frozen=True)
-class Quota:
+class AccountQuota:
     """How much of something an account has, and may have, 0 for no limit; `is_own` where that is
     a limit of its own policies. What is limited in one bucket, group or object is not counted."""
 
@@ -58,9 +58,9 @@ def count_usage(state: State, buckets: Sequence[BucketUsage]) -> dict[str, dict[
 
 def list_quotas(
     state: State, limits: LimitsSection, account_id: str, usage: Mapping[str, int]
-) -> Iterator[Quota]:
+) -> Iterator[AccountQuota]:
     """Yield what is limited, by the names of [limits], then what is only counted."""
     own = read_own(state, account_id)
     most = {**dataclasses.asdict(limits), **own}
     for name in dict.fromkeys([*most, *COUNTS]):
-        yield Quota(name, usage.get(name, 0), most.get(name, 0), name in own)
+        yield AccountQuota(name, usage.get(name, 0), most.get(name, 0), name in own)

@@ -10,7 +10,7 @@ from eucabox.mail.queue import ListedMailRow
 from eucabox.mail.test_letters import send_test_letter
 
 MOST_SHOWN = 500  # the newest
-LONGEST_TEST = 10  # seconds that somebody waits for the server's answer
+LONGEST_TEST = 10  # seconds that one waits for the server's answer
 SHOWN = (
     "mail_id", "recipient", "subject", "state", "tries", "created", "finished", "problem",
 )  # fmt: skip
