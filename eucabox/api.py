@@ -16,6 +16,7 @@ from flask import Flask, Response
 from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
+from eucabox.events.request_counts import REQUESTS
 from eucabox.iam.credentials_folder import endpoint
 from eucabox.wire.request import (
     Answer,
@@ -86,6 +87,7 @@ class ApiDispatcher:
         self._cloud = cloud
         self._choose = choose
         self._pages = pages
+        REQUESTS.names = actions.ACTIONS
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one of our own pages; the server hands API requests to `handle`."""
@@ -146,7 +148,10 @@ class ApiDispatcher:
                 confines = self._cloud.config.api.sandbox_pages
                 middleware.finish(self._cloud, exchange, confines=confines)
             line["status"] = answer.status
-            line["ms"] = (time.perf_counter() - started) * 1000
+            seconds = time.perf_counter() - started
+            line["ms"] = seconds * 1000
+            names = str(line["service"]), str(line.get("action", "")), str(line["outcome"])
+            REQUESTS.count(*names, seconds)
         return answer
 
     def _dispatch(self, exchange: Exchange, line: dict[str, object]) -> Answer:
@@ -162,8 +167,8 @@ class ApiDispatcher:
                 return middleware.preflight(self._cloud, request)
             parsed = protocol.understand(request, self._find_credential, datetime.now(UTC))
             exchange.understood, caller = parsed, parsed.caller
-            if caller is not None and caller.session is None:
-                self._cloud.accounts.known_keys.note_use(caller.access_key_id, parsed.service)
+            if caller is not None:
+                self._cloud.accounts.known_keys.note_use(caller.credential_id, parsed.service)
             call = self._call(request, parsed)
             result = actions.perform(parsed.service, parsed.name, call, parsed.params)
             exchange.result = result

@@ -19,6 +19,7 @@ from eucabox.config import Config
 from eucabox.ec2 import instances
 from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault, FilesOfAnotherUser
+from eucabox.events import EventLog
 from eucabox.iam import account_limits, credentials_folder
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.sign_up import FirstRun, Recovery, SignUps
@@ -30,6 +31,7 @@ from eucabox.network import last_settings
 from eucabox.node import Node
 from eucabox.operator.findings import Findings
 from eucabox.process_lock import ProcessLock
+from eucabox.s3 import bucket_policies
 from eucabox.s3.access_log import AccessLog
 from eucabox.s3.lifecycle import Lifecycle
 from eucabox.seal import Seal
@@ -64,6 +66,7 @@ class Cloud:
             configuration.keep_names(config)
         self._status = data / "run" / "status.json"
         self.state = State(data / "eucabox.db")
+        self.events = EventLog(self.state)
         self.accounts = Accounts(config, self.state)
         administrator = self.accounts.ensure_administrator().account_id
         self.store = Store(
@@ -71,6 +74,7 @@ class Cloud:
             keyring.open_keyring(lambda: self.config, administrator),
             config.buckets.durability,
         )
+        bucket_policies.name_by_ids(self.state, self.store)
         self.access_log = AccessLog(
             self.store,
             config.bucket_root / RESERVED / "access",
@@ -206,6 +210,7 @@ class Cloud:
         self.network.stop()
         self.access_log.close()
         self.store.close()
+        self.events.close()
         self.state.close()
         self._lock.release()
 

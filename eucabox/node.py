@@ -28,6 +28,7 @@ from eucabox.domains.reconciler import SWEEP, Reconciler
 from eucabox.domains.security_groups import SecurityGroupFilters
 from eucabox.domains.stopper import Stopper
 from eucabox.domains.termination import Terminator
+from eucabox.domains.usage_sampler import UsageSampler
 from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import Fault, InstanceNotFound, ScreensBusy, ScreenUnreadable
 from eucabox.hypervisor import Choice, Hypervisor
@@ -70,13 +71,19 @@ class Node:
         cloud = self._rows.get_setting("cloud_id", str(uuid.uuid4()))
         self._connection = LibvirtConnection(self.uri, self._event, self.wake)
         folder = config.cloud.data_dir / "instances"
-        domains = Domains(self._connection, cloud)
+        domains = Domains(self._connection, cloud, config.node.start_timeout)
         self._consoles = ConsoleReaders(self._connection, folder)
         self._launching = WorkerPool("launch", LAUNCHERS, self.wake)
         self._ending = WorkerPool("end", ENDERS, self.wake)
         self._looking_after = WorkerPool("probe", PROBERS, lambda: None)
         self._pictures = threading.Semaphore(PICTURES)
         self._on_change: Callable[[], None] = lambda: None
+        self.usage = UsageSampler(
+            domains,
+            self._describe,
+            lambda instance_id: ids.tap(instance_id, network.bridge),
+            self._rows.announce_usage,
+        )
         self._health = Health(folder, domains, self._looking_after, self._report_change)
         facts = Facts(state, folder, network)
         self._hooks = Hooks(config, facts)
@@ -94,6 +101,7 @@ class Node:
     def config(self, config: Config) -> None:
         self._config = self._loop.config = self.capacity.config = config
         self._hooks.config = self._domain_xml.config = config
+        self._domains.start_timeout = config.node.start_timeout
 
     @cached_property
     def uri(self) -> str:
@@ -177,6 +185,7 @@ class Node:
         self._connection.start()
         self._filters.start()
         self._thread.start()
+        self.usage.start()
 
     def stop(self) -> None:
         """End the loop; guests run on, launches are taken up at the next start."""
@@ -185,6 +194,7 @@ class Node:
             self._awake.notify_all()
         if self._thread.is_alive():
             self._thread.join(STOP_WAIT)
+        self.usage.stop()
         self._filters.stop(STOP_WAIT)
         self._consoles.stop()
         self._launcher.stop()

@@ -275,11 +275,39 @@ insert into identity_version values (0);
     if (table, verb) not in (("sessions", "insert"), ("access_keys", "insert"))  # not known yet
 )
 
+# How the request for a bundle came, which the policy of its bucket may ask when it is stored.
+BUNDLE_CONTEXTS = """
+alter table bundle_tasks add column context text not null default '{}'
+"""
+
+# A user who is shut out, and the time that was set for the end of a password.
+USER_STATES = """
+alter table users add column disabled integer not null default 0;
+alter table users add column password_expires text not null default ''
+"""
+
+# What users may not choose again, where the policy of their account forbids that.
+USED_PASSWORDS = """
+create table used_passwords (user_id text not null references users on delete cascade,
+  password text not null, created text not null);
+create index used_passwords_by_user on used_passwords (user_id)
+"""
+
+# What happened, the newest of each account: what was asked for, and what became of instances.
+# An account "" is the cloud itself. `refused` rows have a bound of their own.
+EVENTS = """
+create table events (event_id integer primary key autoincrement, time text not null,
+  account_id text not null, user text not null, service text not null, action text not null,
+  resources text not null, outcome text not null, reason text not null,
+  request_id text not null, source text not null, refused integer not null);
+create index events_by_account on events (account_id, refused, event_id)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
     INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS,
-    IDENTITY_VERSION,
+    IDENTITY_VERSION, BUNDLE_CONTEXTS, USER_STATES, USED_PASSWORDS, EVENTS,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -435,6 +463,7 @@ class BundleTaskRow(TypedDict):
     no_reboot: int
     copied: int
     restart: int
+    context: str
 
 
 class InstanceProfileAssociationRow(TypedDict):
@@ -473,6 +502,24 @@ class MailRow(TypedDict):
     problem: str
 
 
+class EventRow(TypedDict):
+    """What happened. `user` is ACCOUNT_ID/USER, "" for the cloud itself; `resources` are names, a
+    line each; `outcome` is "ok", an error's code, or the state that an instance came to."""
+
+    event_id: int
+    time: str
+    account_id: str
+    user: str
+    service: str
+    action: str
+    resources: str
+    outcome: str
+    reason: str
+    request_id: str
+    source: str
+    refused: int
+
+
 ROW_TYPES = {
     "accounts": AccountRow,
     "key_pairs": KeyPairRow,
@@ -484,4 +531,5 @@ ROW_TYPES = {
     "instance_profile_associations": InstanceProfileAssociationRow,
     "reservations": ReservationRow,
     "mails": MailRow,
+    "events": EventRow,
 }

@@ -27,6 +27,7 @@ from eucabox.server.listener import Listener
 from eucabox.state import State
 from eucabox.wire.request import Answer, FileBody, Request
 from eucabox.wire.s3 import middleware
+from tests.kept_events import KeptEvents
 from tests.wire.http_client import Http
 
 
@@ -38,7 +39,12 @@ def _cloud(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     accounts = Accounts(config, state)
     logs = AccessLog(store, config.bucket_root / ".eucabox" / "access", "eucabox", lambda: 300)
     yield SimpleNamespace(
-        config=config, state=state, accounts=accounts, store=store, access_log=logs
+        config=config,
+        state=state,
+        accounts=accounts,
+        store=store,
+        access_log=logs,
+        events=KeptEvents(),
     )
     store.close()
     state.close()
@@ -110,6 +116,26 @@ def test_s3_is_spoken(port: int, admin: UserCredentials, path: str) -> None:
     assert s3.head_object(Bucket="barrel", Key="a/b c%2F/\u00e9")["ContentLength"] == 700_000
     assert _code(s3.get_object, Bucket="barrel", Key="none") == ("NoSuchKey", 404)
     assert _code(s3.head_object, Bucket="barrel", Key="none") == ("404", 404)
+
+
+def test_a_role_is_used_by_the_requests_of_its_sessions(
+    cloud: Any, port: int, admin: UserCredentials
+) -> None:
+    iam = _client("iam", port, admin)
+    trusted = {"AWS": admin.caller.account_id}
+    allow = {"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": allow})
+    arn = iam.create_role(RoleName="used", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    made = _client("sts", port, admin).assume_role(RoleArn=arn, RoleSessionName="tuesday")
+    keys = made["Credentials"]
+    cloud.state.update("roles", {"role_name": "used"}, last_used="")
+    assert iam.get_role(RoleName="used")["Role"]["RoleLastUsed"] == {}
+    session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    sts = session.client("sts", "eucabox", endpoint_url=f"http://127.0.0.1:{port}")
+    assert sts.get_caller_identity()["Arn"].endswith("assumed-role/used/tuesday")
+    cloud.accounts.key_use.close()
+    last = iam.get_role(RoleName="used")["Role"]["RoleLastUsed"]
+    assert (last["Region"], last["LastUsedDate"].year >= 2026) == ("eucabox", True)
 
 
 def test_a_wrong_secret_is_refused_by_each(port: int, admin: UserCredentials) -> None:

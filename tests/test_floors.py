@@ -13,7 +13,7 @@ FLOORS = {
     3: ("actions", "cloud"),
     2: ("node", "domains", "images", "image", "bucket", "store", "s3", "ec2", "iam",
         "operator"),
-    1: ("hypervisor", "network", "mail"),
+    1: ("hypervisor", "network", "mail", "events"),
     0: (
         "state", "schema", "config", "errors", "ids", "run", "seal", "atomic_files",
         "process_lock", "instance_states", "instance_types", "logs", "gil_turns", "validation",

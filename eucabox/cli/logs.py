@@ -12,7 +12,8 @@ from eucabox import logs as log
 from eucabox.cli import CommandContext, background, journal
 from eucabox.cli.data_owner import is_unit_installed
 from eucabox.config import Config
-from eucabox.operator.log_lines import Facts, LogChoice, parse_since
+from eucabox.operator import log_lines
+from eucabox.operator.log_lines import Facts, LogChoice
 
 LOOK = 0.2  # seconds between two looks at a file that is followed
 NUMBERS = ("status", "ms")
@@ -41,7 +42,7 @@ def logs(
 ) -> None:
     """Print the log, or the lines that the options choose."""
     choice = LogChoice(
-        instance or "", request or "", user or "", role or "", _parse_since(since) if since else ""
+        instance or "", request or "", user or "", role or "", parse_since(since) if since else ""
     )
     for line in _read(settings.config, follow):
         facts = log.parse(line)
@@ -101,10 +102,10 @@ def _split_lines(text: str) -> list[str]:
     return [line for line in text.split("\n") if line]
 
 
-def _parse_since(text: str) -> str:
+def parse_since(text: str) -> str:
     """Return a time of the log from an age or a time; raises a usage error."""
     try:
-        return parse_since(text)
+        return log_lines.parse_since(text)
     except ValueError:
         reason = f"{text!r} is no age such as 10m and no time such as 2026-11-23T01:02"
         raise click.BadParameter(reason, param_hint="--since") from None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from eucabox import actions
+from eucabox.actions.permissions import JUDGED_AS
 from eucabox.console.site import current_console
 from eucabox.iam.caller import Caller
 
@@ -42,6 +43,10 @@ OFFERS = (
         "Why refused", "why_refused.show", "search", ("iam", "SimulatePrincipalPolicy"), "People"
     ),
     Offer(
+        "Events", "events.show", "pulse", ("bootstrap", "DescribeEvents"), "You",
+        "What was done, what was refused, and how instances fared.",
+    ),
+    Offer(
         "Requests", "sign_ups.show", "people", ("bootstrap", "ListSignUps"), "Administration",
         "Who asks for an account: approve or reject.",
     ),
@@ -63,7 +68,7 @@ OFFERS = (
     ),
     Offer("Log", "log.show", "list", ("bootstrap", "ListLogLines"), "Administration"),
     Offer(
-        "Faults", "faults.show", "pulse", ("bootstrap", "DescribeFaults"), "Administration",
+        "Faults", "faults.show", "warn", ("bootstrap", "DescribeFaults"), "Administration",
         "What is wrong with the cloud or its host, and how to mend it.",
     ),
 )  # fmt: skip
@@ -83,4 +88,5 @@ def may(caller: Caller, service: str, name: str) -> bool:
     if action is None or (action.admin and not caller.admin):
         return False
     policies = current_console().cloud.accounts.authorization.find_policies(caller)
+    service, name = JUDGED_AS.get((service, name), (service, name))
     return policies.may_permit(f"{service}:{name}")

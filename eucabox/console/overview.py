@@ -77,7 +77,7 @@ class OverviewFinding(TypedDict):
 
 
 @dataclass(frozen=True)
-class Block:
+class HomeBlock:
     """A part of the first page: the verb it needs, and what reads the members of its template."""
 
     name: str
@@ -141,18 +141,18 @@ def read_events() -> Shown:
 
 
 BLOCKS = (
-    Block("instances", (("ec2", "DescribeInstances"),), read_instances),
-    Block("capacity", (("ec2", "DescribeInstanceTypes"),), read_capacity),
-    Block(
+    HomeBlock("instances", (("ec2", "DescribeInstances"),), read_instances),
+    HomeBlock("capacity", (("ec2", "DescribeInstanceTypes"),), read_capacity),
+    HomeBlock(
         "storage", (("bootstrap", "DescribeBuckets"), ("console", "ListBucketSummaries")),
         read_storage, is_slow=True,
     ),
-    Block("health", (("bootstrap", "DescribeFaults"),), read_health, is_slow=True),
-    Block("events", (("bootstrap", "DescribeEvents"),), read_events),
+    HomeBlock("health", (("bootstrap", "DescribeFaults"),), read_health, is_slow=True),
+    HomeBlock("events", (("bootstrap", "DescribeEvents"),), read_events),
 )  # fmt: skip
 
 
-def read_block(block: Block) -> Shown | None:
+def read_block(block: HomeBlock) -> Shown | None:
     """Return the members of a block's template; None where the visitor may not see it."""
     try:
         return block.read()

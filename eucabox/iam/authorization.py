@@ -1,7 +1,7 @@
 """The policies that apply to a caller: read from the database, compiled and remembered until the
 database says something else of who may do what. Decides about no resource."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from eucabox.iam.caller import Caller, Session
@@ -11,10 +11,12 @@ from eucabox.iam.policy import compile_identity_policy
 from eucabox.iam.policy.decision import ApplicablePolicies, NamedPolicy
 from eucabox.iam.policy.request import AuthorizationRequest, key_name
 from eucabox.iam.policy.statements import Statement
+from eucabox.iam.policy.wildcards import Match
 from eucabox.seal import Seal
 from eucabox.state import State
 
 MOST_KNOWN = 1000  # callers
+MOST_WAYS = 64  # addresses
 # keys whose values do not depend on the resource, nor on the members of a request
 OF_EVERY_REQUEST = frozenset(
     {
@@ -47,6 +49,26 @@ class _AboutAction:
 
     denying: tuple[Statement, ...]
     allowing: tuple[tuple[Statement, ...], ...]
+    # by address and TLS of a request: the matchers of resources that are allowed in any case
+    _plain: dict[tuple[str, str], list[list[Match]]] = field(default_factory=dict, compare=False)
+
+    def list_plain(self, source_ip: str, secure: str) -> list[list[Match]]:
+        """Return the matchers of resources that the statements of each kind allow to requests from
+        an address whatever else they say."""
+        way = source_ip, secure
+        plain = self._plain.get(way)
+        if plain is None:
+            if len(self._plain) >= MOST_WAYS:
+                self._plain.clear()
+            values = {"aws:sourceip": source_ip, "aws:securetransport": secure}
+            known = {key: (value,) for key, value in values.items() if value}
+            request = AuthorizationRequest("", "", None, known.get)
+            plain = [
+                [match for each in kind if _holds_plainly(each, request) for match in _fixed(each)]
+                for kind in self.allowing
+            ]
+            self._plain[way] = plain
+        return plain
 
 
 @dataclass(frozen=True)
@@ -74,6 +96,15 @@ class CallerPolicies:
             else:
                 return False
         return not any(_holds(each, request) for each in about.denying)
+
+    def permit_plainly(self, action: str, resource: str, context: Mapping[str, str]) -> bool:
+        """True if these policies allow it as their statements without variables can tell, by its
+        resource and by the address and TLS in `context` alone. False means: ask `permit`."""
+        about = self._by_action.get(action)
+        if about is None or about.denying:
+            return False
+        plain = about.list_plain(context.get("source_ip", ""), context.get("secure", ""))
+        return all(any(match(resource) for match in kind) for kind in plain)
 
     def permit_everywhere(self, request: AuthorizationRequest) -> bool:
         """True if these policies allow the action whatever the resource is, and its tags and those
@@ -114,6 +145,23 @@ def _holds(statement: Statement, request: AuthorizationRequest) -> bool:
     if not statement.resources.matches(request.resource, request):
         return False
     return all(each.holds(request) for each in statement.conditions)
+
+
+def _holds_plainly(statement: Statement, request: AuthorizationRequest) -> bool:
+    return all(
+        each.key in ("aws:sourceip", "aws:securetransport")
+        and not any("${" in value for value in each.values)
+        and each.holds(request)
+        for each in statement.conditions
+    )
+
+
+def _fixed(statement: Statement) -> Iterator[Match]:
+    """Yield the matchers of the resources that a statement names without variables."""
+    if not statement.resources.others:
+        for pattern in statement.resources.patterns:
+            if pattern.fixed is not None:
+                yield pattern.fixed
 
 
 def _holds_everywhere(statement: Statement, request: AuthorizationRequest) -> bool:

@@ -83,6 +83,14 @@ class Caller:
             return self.session.role.unique_id
         return self.account_id if self.is_root else self.user_id
 
+    @property
+    def credential_id(self) -> str:
+        """Of what a request of the caller is a use: the id of its access key, or of the role whose
+        session it is; "" for a session that a user has for itself."""
+        if self.session is None:
+            return self.access_key_id
+        return self.session.role.role_id if self.session.role is not None else ""
+
 
 @dataclass(frozen=True)
 class Credential:

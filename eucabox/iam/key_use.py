@@ -1,4 +1,5 @@
-"""Writes when, and for which service, an access key was last used, behind requests."""
+"""Writes when, and for which service, an access key was last used, and when a role was, behind
+requests."""
 
 import logging
 import queue
@@ -10,10 +11,11 @@ from eucabox.state import State
 
 log = logging.getLogger("eucabox.iam")
 NOBODY = ""
+ROLE = "AROA"  # how the unique ids of roles begin
 
 
 class KeyUse:
-    """The use of access keys, told by requests and written by a thread of its own.
+    """The use of access keys and roles, told by requests and written by a thread of its own.
 
     Each write makes all threads read the keys anew, and it waits for the disk.
     """
@@ -32,10 +34,10 @@ class KeyUse:
             self._thread.join()
             self._thread = None
 
-    def write(self, access_key_id: str, service: str) -> None:
-        """Have it written that a key is used now."""
-        if access_key_id:
-            self._waiting.put((access_key_id, service, ids.now()))
+    def write(self, credential_id: str, service: str) -> None:
+        """Have it written that an access key is used now, or a session of the role of that id."""
+        if credential_id:
+            self._waiting.put((credential_id, service, ids.now()))
             self._ensure_thread()
 
     def _ensure_thread(self) -> None:
@@ -46,18 +48,18 @@ class KeyUse:
 
     def _write_all(self) -> None:
         while True:
-            access_key_id, service, moment = self._waiting.get()
-            if access_key_id == NOBODY:
+            credential_id, service, moment = self._waiting.get()
+            if credential_id == NOBODY:
                 return
             try:
-                self._save(access_key_id, service, moment)
+                self._save(credential_id, service, moment)
             except sqlite3.Error as problem:  # a full disk stops no request
-                log.warning("role=cloud the use of an access key is not written: %s", problem)
+                log.warning("role=cloud the use of %s is not written: %s", credential_id, problem)
 
-    def _save(self, access_key_id: str, service: str, moment: str) -> None:
-        columns = {
-            "last_used": moment,
-            "last_used_service": service,
-            "last_used_region": self._region,
-        }
-        self._state.update("access_keys", {"access_key_id": access_key_id}, **columns)
+    def _save(self, credential_id: str, service: str, moment: str) -> None:
+        columns = {"last_used": moment, "last_used_region": self._region}
+        if credential_id.startswith(ROLE):
+            self._state.update("roles", {"role_id": credential_id}, **columns)
+        else:
+            columns["last_used_service"] = service
+            self._state.update("access_keys", {"access_key_id": credential_id}, **columns)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from eucabox.config import LimitsSection
 from eucabox.iam import account_limits
 from eucabox.iam.caller import Credential
-from eucabox.iam.key_use import KeyUse
+from eucabox.iam.key_use import ROLE, KeyUse
 from eucabox.state import State
 
 MOST_KNOWN = 1000
@@ -64,16 +64,19 @@ class KnownKeys:
                 known.limits[account_id] = configured, limits
         return limits
 
-    def note_use(self, access_key_id: str, service: str) -> None:
-        """Note that a key is used now; takes a microsecond where that was noted within the hour."""
-        use, now = (access_key_id, service), time.monotonic()
+    def note_use(self, credential_id: str, service: str) -> None:
+        """Note that a key is used now, or a session of a role, whatever the service; takes a
+        microsecond where that was noted within the hour. "" is nothing to note."""
+        if credential_id.startswith(ROLE):
+            service = ""
+        use, now = (credential_id, service), time.monotonic()
         noted = self._noted.get(use)
         if noted is not None and now - noted < SECONDS:
             return
         if len(self._noted) >= MOST_NOTED:
             self._noted.clear()
         self._noted[use] = now
-        self._key_use.write(access_key_id, service)
+        self._key_use.write(credential_id, service)
 
     def _find_known(self) -> _KnownOfKeys | None:
         """Return what is remembered; None inside a transaction, which may yet be undone."""

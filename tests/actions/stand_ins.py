@@ -32,6 +32,7 @@ from eucabox.seal import Seal
 from eucabox.state import Row, State
 from eucabox.store.rescan_jobs import Rescans
 from eucabox.store.types import Bucket
+from tests.kept_events import KeptEvents
 
 ADMIN = Caller(
     "100000000001", "eucalyptus", "a" * 64, "AIDAADMIN", "admin", admin=True, is_root=True
@@ -177,8 +178,8 @@ class StandInAccounts:
         who = {"AKIAALICE": ALICE, "AKIABOB": BOB}.get(access_key_id)
         return Credential(who, "secret", True) if who else None
 
-    def user_credentials(self, caller: Caller) -> None:
-        """Everybody has some."""
+    def signing_pair(self, caller: Caller) -> None:
+        """Everybody has one."""
 
     def create_user(self, name: str, email: str = "") -> Caller:
         made = Caller(ids.account_id(), name, ids.canonical_id(), ids.user_id(), name, admin=False)
@@ -236,6 +237,7 @@ class World:
             network=self.network,
             capacity=Capacity(config, state),
             store=StandInStore(),
+            events=KeptEvents(),
         )
         rooms: Any = (self.cloud.store, self.cloud.accounts, self.cloud.images, self.node)
         queue, get_config = MailQueue(state, Seal(config.cloud.data_dir / "key")), lambda: config

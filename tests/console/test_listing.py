@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from werkzeug.exceptions import BadRequest
 
-from eucabox.console.listing import COLUMNS_COOKIE, PER_PAGE, Column, Listing, show_listing
+from eucabox.console.listing import COLUMNS_COOKIE, PER_PAGE, Column, PagedList, show_listing
 from eucabox.console.site import Console
 from tests.console.conftest import ORIGIN, Visit
 
@@ -27,10 +27,10 @@ def _console(console: Console) -> Iterator[Console]:
     yield console
 
 
-def show(console: Console, query: str, cookie: str = "") -> Listing[Row]:
+def show(console: Console, query: str, cookie: str = "") -> PagedList[Row]:
     headers = {"Cookie": f"{COLUMNS_COOKIE}={cookie}"} if cookie else {}
     with console.test_request_context(f"/?{query}", base_url=ORIGIN, headers=headers):
-        listing: Listing[Row] = show_listing(
+        listing: PagedList[Row] = show_listing(
             "things", "home.show", COLUMNS, ROWS, lambda row: row["id"],
             lambda row: {"team": row["team"]}, {"state": "on"},
         )  # fmt: skip
@@ -38,7 +38,7 @@ def show(console: Console, query: str, cookie: str = "") -> Listing[Row]:
         return listing
 
 
-def list_ids(listing: Listing[Row]) -> list[str]:
+def list_ids(listing: PagedList[Row]) -> list[str]:
     return [row["id"] for row in listing.rows]
 
 
@@ -72,8 +72,8 @@ def test_it_is_ordered_by_a_column_in_both_ways(console: Console) -> None:
 
 
 def test_links_keep_what_was_chosen(console: Console) -> None:
-    with console.test_request_context("/home/x?q=i-0&order=id&page=1&evil=1", base_url=ORIGIN):
-        listing: Listing[Row] = show_listing(
+    with console.test_request_context("/?q=i-0&order=id&page=1&evil=1", base_url=ORIGIN):
+        listing: PagedList[Row] = show_listing(
             "things", "sessions.show", COLUMNS, ROWS, lambda row: row["id"], None, {"state": "on"}
         )
         columns = COLUMNS

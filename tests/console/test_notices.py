@@ -7,7 +7,7 @@ from werkzeug.exceptions import BadRequest
 
 from eucabox.console import bulk, notices
 from eucabox.console.answers import redirect_with_notice
-from eucabox.console.notices import Notice, Notices, Outcome
+from eucabox.console.notices import Notice, Notices, RowOutcome
 from eucabox.console.site import Console
 from eucabox.errors import NoSuchEntity
 from tests.console.conftest import ORIGIN, Visit
@@ -68,7 +68,7 @@ def test_a_page_shows_its_visitors_notice_once_it_is_led_there(
     headers = {"Cookie": f"__Host-eucabox={session}"}
     with console.test_request_context("/", base_url=ORIGIN, headers=headers):
         console.preprocess_request()
-        outcomes = (Outcome("<b>", is_done=False, text="<i>why</i>"),)
+        outcomes = (RowOutcome("<b>", is_done=False, text="<i>why</i>"),)
         response = redirect_with_notice("home.show", "It & that.", "bad", outcomes)
     page = admin_visit.get(str(response.location)).text
     assert "It &amp; that." in page

@@ -28,3 +28,12 @@ def test_the_newest_use_is_written_when_it_closes_at_the_latest(
     use.write(key, "s3")
     use.close()
     assert last_use(state, key) == ("s3", "here")
+
+
+def test_the_use_of_a_role_is_written_too(accounts: Accounts, state: State, use: KeyUse) -> None:
+    row = {"role_id": "AROAX", "account_id": accounts.user("admin").account_id, "role_name": "x"}
+    state.insert("roles", {**row, "trust_policy": "{}", "created": "2026-11-30T00:00:00.000Z"})
+    use.write("AROAX", "")
+    use.close()
+    row = state.query("select last_used, last_used_region from roles")[0]
+    assert (row["last_used"] > "2026", row["last_used_region"]) == (True, "here")

@@ -116,3 +116,10 @@ def test_many_keys_do_not_fill_the_memory(keys: KnownKeys, monkeypatch: pytest.M
     for number in range(100):
         keys.note_use(f"AKIA{number}", "s3")
     assert len(keys._noted) <= 10
+
+
+def test_a_role_is_used_whatever_the_service(use: KeyUse, keys: KnownKeys) -> None:
+    keys.note_use("AROAX", "ec2")
+    keys.note_use("AROAX", "s3")
+    keys.note_use("", "s3")
+    assert list(keys._noted) == [("AROAX", ""), ("", "s3")]

@@ -5,7 +5,7 @@ from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
 from eucabox.console import navigation, overview
-from eucabox.console.overview import Block
+from eucabox.console.overview import HomeBlock
 from eucabox.console.site import current_console
 from eucabox.console.visitor import current_visitor
 from eucabox.iam.caller import Caller
@@ -38,14 +38,14 @@ def show_block(name: str) -> str:
     return _render(block)
 
 
-def _show_now(block: Block) -> Markup:
+def _show_now(block: HomeBlock) -> Markup:
     """A block for the page; of a slow one where it will be."""
     if block.is_slow:
         return Markup(render_template("_home_later.html", block=block))  # noqa: S704 - a template's
     return Markup(_render(block))  # noqa: S704 - a template's
 
 
-def _render(block: Block) -> str:
+def _render(block: HomeBlock) -> str:
     caller = current_visitor().caller
     links = {each.endpoint for each in navigation.list_offers(caller)}
     shown = overview.read_block(block)
@@ -54,6 +54,6 @@ def _render(block: Block) -> str:
     return render_template(f"_home_{block.name}.html", links=links, **shown)
 
 
-def _is_for_visitor(block: Block) -> bool:
+def _is_for_visitor(block: HomeBlock) -> bool:
     caller: Caller | None = current_visitor().caller
     return caller is not None and any(navigation.may(caller, *each) for each in block.needs)
