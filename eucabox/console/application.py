@@ -9,21 +9,34 @@ from werkzeug.exceptions import HTTPException
 from eucabox import ids
 from eucabox.console import answers, formats, guard, navigation, visitor
 from eucabox.console.pages import (
+    accounts,
+    all_sessions,
     buckets,
     columns,
     confirmation,
     credentials,
     events,
+    faults,
     first_run,
+    groups,
     home,
+    inline_policies,
+    instance_type_sizes,
+    log,
+    mails,
     metrics,
     password,
+    policies,
     recovery,
+    roles,
     sessions,
+    settings,
     sign_in,
     sign_up,
     sign_ups,
     usage,
+    users,
+    why_refused,
 )
 from eucabox.console.site import Console
 from eucabox.errors import Fault
@@ -35,6 +48,8 @@ if TYPE_CHECKING:
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
     sign_ups, columns, events, usage, metrics, buckets,
+    users, groups, roles, policies, inline_policies, why_refused,
+    accounts, instance_type_sizes, settings, mails, all_sessions, log, faults,
 )  # fmt: skip
 
 

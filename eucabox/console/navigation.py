@@ -38,12 +38,43 @@ OFFERS = (
         about="Where you are signed in, and how to end it.",
     ),
     Offer(
+        "Users", "users.show_list", "people", ("iam", "ListUsers"), "People",
+        "Who else works in this account, and with which rights.",
+    ),
+    Offer("Groups", "groups.show_list", "group", ("iam", "ListGroups"), "People"),
+    Offer("Roles", "roles.show_list", "badge", ("iam", "ListRoles"), "People"),
+    Offer("Policies", "policies.show_list", "shield", ("iam", "ListPolicies"), "People"),
+    Offer(
+        "Why refused", "why_refused.show", "search", ("iam", "SimulatePrincipalPolicy"), "People"
+    ),
+    Offer(
         "Events", "events.show", "pulse", ("bootstrap", "DescribeEvents"), "You",
         "What was done, what was refused, and how instances fared.",
     ),
     Offer(
         "Requests", "sign_ups.show", "people", ("bootstrap", "ListSignUps"), "Administration",
         "Who asks for an account: approve or reject.",
+    ),
+    Offer(
+        "Accounts", "accounts.show_list", "group", ("bootstrap", "DescribeAccountUsage"),
+        "Administration", "Who uses how much of this cloud, and may.",
+    ),
+    Offer(
+        "Instance types", "instance_type_sizes.show", "server",
+        ("ec2", "ModifyInstanceTypeAttribute"), "Administration",
+    ),
+    Offer(
+        "Settings", "settings.show", "gear", ("bootstrap", "DescribeSettings"), "Administration"
+    ),
+    Offer("Mail", "mails.show", "mail", ("bootstrap", "ListMails"), "Administration"),
+    Offer(
+        "Sessions of all", "all_sessions.show", "screen", ("bootstrap", "ListConsoleSessions"),
+        "Administration",
+    ),
+    Offer("Log", "log.show", "list", ("bootstrap", "ListLogLines"), "Administration"),
+    Offer(
+        "Faults", "faults.show", "warn", ("bootstrap", "DescribeFaults"), "Administration",
+        "What is wrong with the cloud or its host, and how to mend it.",
     ),
 )  # fmt: skip
 
