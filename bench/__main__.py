@@ -3,7 +3,16 @@
 import importlib
 import sys
 
-NAMES = ("process", "journeys", "describe_instances", "policies", "store", "s3", "launch")
+NAMES = (
+    "process",
+    "journeys",
+    "describe_instances",
+    "policies",
+    "store",
+    "s3",
+    "launch",
+    "serial_console",
+)
 
 
 def main() -> None:

@@ -16,8 +16,11 @@ from eucabox.console.pages import (
     first_run,
     home,
     metrics,
+    nudges,
     password,
     recovery,
+    screen,
+    serial,
     sessions,
     sign_in,
     sign_up,
@@ -25,6 +28,7 @@ from eucabox.console.pages import (
     usage,
 )
 from eucabox.console.site import Console
+from eucabox.console.sockets import Sockets
 from eucabox.errors import Fault
 from eucabox.events.request_counts import PAGES as PAGES_COUNTED
 
@@ -33,13 +37,14 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups, columns, events, usage, metrics,
+    sign_ups, columns, events, usage, metrics, nudges, serial, screen,
 )  # fmt: skip
 
 
 def create_app(cloud: "Cloud") -> Console:
     """Return the console's application, for a listener of its own."""
     app = Console(cloud)
+    app.sockets = Sockets(cloud)
     app.before_request(_number)
     app.before_request(guard.check_request)
     app.after_request(answers.finish)
