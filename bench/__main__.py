@@ -4,15 +4,9 @@ import importlib
 import sys
 
 NAMES = (
-    "process",
-    "journeys",
-    "describe_instances",
-    "policies",
-    "store",
-    "s3",
-    "launch",
+    "process", "journeys", "describe_instances", "policies", "store", "console", "s3", "launch",
     "serial_console",
-)
+)  # fmt: skip
 
 
 def main() -> None:

@@ -104,7 +104,7 @@ PURGED = internal_error("The instances of this host were ended by its administra
 BUNDLING = internal_error("The instance is shut down to be bundled")
 
 TOPICS = ("instances", "events")  # what others are told of a change
-STATE_CHANGE = "StateChange"  # its name among the events
+STATE_CHANGE = "InstanceStateChange"  # its name among the events
 # The request that caused a change is the one that wanted it, or else the one of the launch.
 _RECORD = f"""insert into events (time, account_id, user, service, action, resources, outcome,
   reason, request_id, source, refused)
@@ -181,6 +181,8 @@ def change_from_any(
 
 
 def _announce(state: State, instance_id: str) -> None:
-    row = state.one("select account_id from instances where instance_id = ?", (instance_id,))
-    for topic in TOPICS if row else ():
-        state.announce(row["account_id"], topic)
+    for row in state.query(
+        "select account_id from instances where instance_id = ?", (instance_id,)
+    ):
+        for topic in TOPICS:
+            state.announce(row["account_id"], topic)
