@@ -25,10 +25,13 @@ from eucabox.console.pages import (
     log,
     mails,
     metrics,
+    nudges,
     password,
     policies,
     recovery,
     roles,
+    screen,
+    serial,
     sessions,
     settings,
     sign_in,
@@ -39,6 +42,7 @@ from eucabox.console.pages import (
     why_refused,
 )
 from eucabox.console.site import Console
+from eucabox.console.sockets import Sockets
 from eucabox.errors import Fault
 from eucabox.events.request_counts import PAGES as PAGES_COUNTED
 
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups, columns, events, usage, metrics, buckets,
+    sign_ups, columns, events, usage, metrics, nudges, serial, screen, buckets,
     users, groups, roles, policies, inline_policies, why_refused,
     accounts, instance_type_sizes, settings, mails, all_sessions, log, faults,
 )  # fmt: skip
@@ -56,6 +60,7 @@ PAGES = (
 def create_app(cloud: "Cloud") -> Console:
     """Return the console's application, for a listener of its own."""
     app = Console(cloud)
+    app.sockets = Sockets(cloud)
     app.before_request(_number)
     app.before_request(guard.check_request)
     app.after_request(answers.finish)
