@@ -1,0 +1,131 @@
+"""The list of instances, and what is done with several of them at once."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, render_template, request
+from werkzeug.exceptions import BadRequest
+
+from eucabox.console import compute
+from eucabox.console.bulk import perform_each, read_chosen, show_outcomes
+from eucabox.console.compute import ShownInstance
+from eucabox.console.fragments import answer_fragment, render_fragment
+from eucabox.console.guard import check_text
+from eucabox.console.listing import MOST_SEARCH, Column, Listing, show_listing
+from eucabox.console.ssh_line import write_ssh_line
+from eucabox.console.visitor import current_visitor, perform
+from eucabox.instance_states import InstanceState
+
+pages = Blueprint("instances", __name__)
+STATES = tuple(each.value for each in InstanceState)
+ALL_ACCOUNTS = "all"
+KEPT = ("q", "tag", "state", "accounts", "order")  # of the list's address, when something was done
+
+
+@dataclass(frozen=True)
+class InstanceAct:
+    """A verb for an instance, its button, and what is told once it was accepted."""
+
+    verb: str
+    label: str
+    done: str
+
+
+ACTS = {
+    "start": InstanceAct("StartInstances", "Start", "starting"),
+    "stop": InstanceAct("StopInstances", "Stop", "stopping"),
+    "reboot": InstanceAct("RebootInstances", "Reboot", "rebooting"),
+    "terminate": InstanceAct("TerminateInstances", "Terminate", "terminating"),
+}
+
+
+def _name(row: ShownInstance) -> str:
+    return compute.find_name(row["tags"]).casefold() or row["instance_id"]
+
+
+COLUMNS: tuple[Column[ShownInstance], ...] = (
+    Column("name", "Name", _name, is_fixed=True, style="name"),
+    Column("state", "State", lambda row: row["state"]["name"], is_fixed=True),
+    Column("type", "Type", lambda row: row["instance_type"]),
+    Column("address", "Address", lambda row: row["private_ip_address"] or ""),
+    Column("usage", "CPU and memory"),
+    Column("launched", "Launched", lambda row: row["launch_time"].timestamp()),
+    Column("key", "Key pair", lambda row: row["key_name"] or "", is_shown=False),
+    Column("image", "Image", lambda row: row["image_id"], is_shown=False),
+    Column("groups", "Security groups", is_shown=False),
+    Column("role", "Role", is_shown=False),
+    Column("tags", "Tags", is_shown=False),
+    Column("owner", "Account", lambda row: row["owner_id"], is_shown=False),
+)
+
+
+@pages.get("/instances")
+def show() -> str:
+    """Show the list."""
+    shown = _read_list()
+    return render_template(
+        "instances.html",
+        block=render_fragment("_instances.html", **shown),
+        acts=ACTS,
+        states=STATES,
+        kept={name: request.args[name] for name in KEPT if request.args.get(name)},
+        **shown,
+    )
+
+
+@pages.get("/instances/list")
+def show_list() -> Response:
+    """Show the list alone, for a page that renews it."""
+    return answer_fragment("_instances.html", **_read_list())
+
+
+@pages.post("/instances/act")
+def act() -> Response:
+    """Start, stop, reboot or terminate what was chosen, and tell of each what came of it."""
+    chosen, choice = read_chosen(), choose_act()
+    outcomes = perform_each(
+        chosen, lambda instance_id: perform("ec2", choice.verb, instance_ids=[instance_id])
+    )
+    values = {name: request.form[name] for name in KEPT if request.form.get(name)}
+    for name, value in values.items():
+        check_text(value, MOST_SEARCH, name)
+    return show_outcomes("instances.show", choice.done, outcomes, **values)
+
+
+def choose_act() -> InstanceAct:
+    """Return what a form's button is for; raises BadRequest."""
+    choice = ACTS.get(request.form.get("act", ""))
+    if choice is None:
+        raise BadRequest("Start, stop, reboot or terminate: one of these is done.")
+    return choice
+
+
+def _read_list() -> dict[str, object]:
+    caller = current_visitor().caller
+    state, accounts = request.args.get("state", ""), request.args.get("accounts", "")
+    state = state if state in STATES else ""
+    every = bool(caller and caller.admin) and accounts == ALL_ACCOUNTS
+    rows = compute.list_instances(every_account=every)
+    listing: Listing[ShownInstance] = show_listing(
+        "instances",
+        COLUMNS,
+        [row for row in rows if row["state"]["name"] == state] if state else rows,
+        _read_text,
+        lambda row: {each["key"]: each["value"] for each in row["tags"]},
+        {"state": state, "accounts": ALL_ACCOUNTS if every else ""},
+    )
+    return {
+        "listing": listing,
+        "every_account": every,
+        "find_name": compute.find_name,
+        "write_ssh_line": write_ssh_line,
+        "usage": {},
+    }
+
+
+def _read_text(row: ShownInstance) -> str:
+    """What of an instance is searched."""
+    tags = " ".join(f"{each['key']}={each['value']}" for each in row["tags"])
+    groups = " ".join(f"{each['group_name']} {each['group_id']}" for each in row["security_groups"])
+    addresses = f"{row['public_ip_address'] or ''} {row['private_ip_address'] or ''}"
+    words = (row["instance_id"], row["instance_type"], row["image_id"], row["key_name"] or "")
+    return " ".join((*words, row["state"]["name"], addresses, groups, tags))
