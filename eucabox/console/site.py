@@ -10,6 +10,7 @@ from jinja2 import StrictUndefined
 
 from eucabox.console.attempt_limits import AttemptLimits
 from eucabox.console.login_sessions import LoginSessions
+from eucabox.console.notices import Notices
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -25,6 +26,7 @@ class Console(Flask):
         self.cloud = cloud
         self.login_sessions = LoginSessions(cloud.state, lambda: cloud.config.console)
         self.limits = AttemptLimits()
+        self.notices = Notices()
         self.config["MAX_CONTENT_LENGTH"] = MOST_BODY
         self.url_map.merge_slashes = False
         self.jinja_env.undefined = StrictUndefined

@@ -17,7 +17,7 @@ from eucabox.errors import PasswordExpired, PasswordsBusy
 pages = Blueprint("sign_in", __name__)
 Function = TypeVar("Function")
 MOST_NAME, MOST_PASSWORD = 128, 1024
-OWN_PATH = re.compile(r"/(?!/)[A-Za-z0-9/_.-]*(\?[A-Za-z0-9=&_%.-]*)?", re.ASCII)
+OWN_PATH = re.compile(r"/(?!/)[A-Za-z0-9/_.-]*(\?[A-Za-z0-9=&_%.+-]*)?", re.ASCII)
 WRONG = "No user has these names and this password."
 NOTES = {
     "left": "You are signed out.",
