@@ -13,8 +13,13 @@ from eucabox.console.pages import (
     credentials,
     first_run,
     home,
+    instance,
+    instances,
+    key_pairs,
+    launch,
     password,
     recovery,
+    security_groups,
     sessions,
     sign_in,
     sign_up,
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups, columns,
+    sign_ups, columns, instances, instance, launch, key_pairs, security_groups,
 )  # fmt: skip
 
 

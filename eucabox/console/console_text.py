@@ -4,7 +4,9 @@ import re
 
 # What a terminal would carry out: CSI, OSC up to its end, and the shorter escapes.
 ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,1000}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|\x9b[0-?]*[@-~]"
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|\x1b\][^\x07\x1b]{0,1000}(?:\x07|\x1b\\)"
+    r"|\x1b[ -/]*[0-~]"
 )
 # What is left of control characters, and what turns the direction of text around.
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

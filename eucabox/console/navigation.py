@@ -23,6 +23,19 @@ SECTIONS = ("", "Compute", "Storage", "People", "You", "Administration")
 OFFERS = (
     Offer("Home", "home.show", "home"),
     Offer(
+        "Instances", "instances.show", "server", ("ec2", "DescribeInstances"), "Compute",
+        "What runs here: launch, look at consoles, stop, terminate.",
+    ),
+    Offer(
+        "Key pairs", "key_pairs.show", "key", ("ec2", "DescribeKeyPairs"), "Compute",
+        "Who may log in to new instances.",
+    ),
+    Offer(
+        "Security groups", "security_groups.show", "shield",
+        ("ec2", "DescribeSecurityGroups"), "Compute",
+        "Which packets reach instances, and leave them.",
+    ),
+    Offer(
         "Credentials", "credentials.show", "key", section="You",
         about="Access keys, certificates and the zip for your clients.",
     ),

@@ -1,5 +1,6 @@
-"""One instance: what it is, its console, its tags, groups and role, and what can be done with it."""
+"""One instance: what it is, its console, tags, groups and role, and what can be done with it."""
 
+import hashlib
 from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response, render_template, request
@@ -8,7 +9,6 @@ from eucabox.console import compute
 from eucabox.console.answers import redirect_with_notice
 from eucabox.console.compute import ShownInstance, offer
 from eucabox.console.console_text import clean_console
-from eucabox.console.fragments import answer_fragment, render_fragment
 from eucabox.console.guard import check_text
 from eucabox.console.pages.instances import ACTS, choose_act
 from eucabox.console.pages.sign_in import is_own_path
@@ -18,6 +18,7 @@ from eucabox.errors import Fault
 
 pages = Blueprint("instance", __name__)
 MOST_CONSOLE = 24 * 1024  # characters that the page shows; the file has all
+MARK_DIGITS = 16
 MOST_ID, MOST_NAME, MOST_KEY, MOST_VALUE, MOST_GROUPS = 64, 128, 128, 256, 100
 GONE = "terminated"
 PICTURES = {"serial": "Serial console", "screen": "Screen"}  # pages that an instance may have
@@ -27,35 +28,34 @@ PICTURES = {"serial": "Serial console", "screen": "Screen"}  # pages that an ins
 def show(instance_id: str) -> str:
     """Show all of it."""
     instance = compute.get_instance(instance_id)
+    user_data = offer(lambda: compute.read_user_data(instance_id))
     return render_template(
         "instance.html",
-        instance=instance,
-        name=compute.find_name(instance["tags"]),
         acts=ACTS,
-        summary=render_fragment("_instance.html", **_summarize(instance)),
-        console=render_fragment("_instance_console.html", **_read_console(instance)),
+        **{**_summarize(instance), **_read_console(instance)},
         doors=_list_doors(instance_id),
         own_groups={each["group_id"] for each in instance["security_groups"]},
         groups=offer(compute.list_security_groups),
         profiles=offer(compute.list_instance_profiles),
-        user_data=offer(lambda: compute.read_user_data(instance_id)),
+        user_data=user_data,
+        user_data_text=clean_console(user_data or b"", len(user_data or b"")),
         is_protected=offer(lambda: _is_protected(instance_id)),
-        is_gone=instance["state"]["name"] == GONE,
     )
 
 
 @pages.get("/instances/<instance_id>/summary")
-def show_summary(instance_id: str) -> Response:
+def show_summary(instance_id: str) -> str:
     """Show its state alone, for a page that renews it."""
-    return answer_fragment("_instance.html", **_summarize(compute.get_instance(instance_id)))
+    return render_template("_instance.html", **_summarize(compute.get_instance(instance_id)))
 
 
 @pages.get("/instances/<instance_id>/console")
 def show_console(instance_id: str) -> Response:
-    """Show the end of its console alone, for a page that follows it."""
-    return answer_fragment(
-        "_instance_console.html", **_read_console(compute.get_instance(instance_id))
-    )
+    """Show the end of its console alone, for a page that follows it; 204 where it has seen it."""
+    shown = _read_console(compute.get_instance(instance_id))
+    if request.args.get("seen") == shown["mark"]:
+        return make_response("", 204)
+    return make_response(render_template("_instance_console.html", **shown))
 
 
 @pages.get("/instances/<instance_id>/console.log")
@@ -172,17 +172,21 @@ def _summarize(instance: ShownInstance) -> dict[str, object]:
         "name": compute.find_name(instance["tags"]),
         "ssh_line": write_ssh_line(instance),
         "health": offer(lambda: compute.get_health(instance["instance_id"])),
+        "is_gone": instance["state"]["name"] == GONE,
     }
 
 
 def _read_console(instance: ShownInstance) -> dict[str, object]:
     """What its console shows; `lines` is None where the visitor may not read it."""
     read = offer(lambda: compute.read_console(instance["instance_id"]))
+    lines = clean_console(read[0], MOST_CONSOLE) if read else None
+    is_gone = instance["state"]["name"] == GONE
     return {
         "instance_id": instance["instance_id"],
-        "is_over": instance["state"]["name"] == GONE,
-        "lines": clean_console(read[0], MOST_CONSOLE) if read else None,
+        "is_gone": is_gone,
+        "lines": lines,
         "moment": read[1] if read else None,
+        "mark": hashlib.sha256(f"{is_gone} {lines}".encode()).hexdigest()[:MARK_DIGITS],
     }
 
 

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
 from eucabox.console import compute
 from eucabox.console.bulk import perform_each, read_chosen, show_outcomes
 from eucabox.console.compute import ShownInstance
-from eucabox.console.fragments import answer_fragment, render_fragment
-from eucabox.console.guard import check_text
-from eucabox.console.listing import MOST_SEARCH, Column, Listing, show_listing
+from eucabox.console.listing import Column, Listing, show_listing
 from eucabox.console.ssh_line import write_ssh_line
 from eucabox.console.visitor import current_visitor, perform
 from eucabox.instance_states import InstanceState
@@ -64,18 +62,17 @@ def show() -> str:
     shown = _read_list()
     return render_template(
         "instances.html",
-        block=render_fragment("_instances.html", **shown),
         acts=ACTS,
         states=STATES,
-        kept={name: request.args[name] for name in KEPT if request.args.get(name)},
+        bulk_address=url_for("instances.act", **_keep_view()),
         **shown,
     )
 
 
 @pages.get("/instances/list")
-def show_list() -> Response:
+def show_list() -> str:
     """Show the list alone, for a page that renews it."""
-    return answer_fragment("_instances.html", **_read_list())
+    return render_template("_instances.html", **_read_list())
 
 
 @pages.post("/instances/act")
@@ -85,10 +82,7 @@ def act() -> Response:
     outcomes = perform_each(
         chosen, lambda instance_id: perform("ec2", choice.verb, instance_ids=[instance_id])
     )
-    values = {name: request.form[name] for name in KEPT if request.form.get(name)}
-    for name, value in values.items():
-        check_text(value, MOST_SEARCH, name)
-    return show_outcomes("instances.show", choice.done, outcomes, **values)
+    return show_outcomes("instances.show", choice.done, outcomes, **_keep_view())
 
 
 def choose_act() -> InstanceAct:
@@ -99,6 +93,11 @@ def choose_act() -> InstanceAct:
     return choice
 
 
+def _keep_view() -> dict[str, str]:
+    """What of this address the list has when something was done with its rows."""
+    return {name: request.args[name] for name in KEPT if request.args.get(name)}
+
+
 def _read_list() -> dict[str, object]:
     caller = current_visitor().caller
     state, accounts = request.args.get("state", ""), request.args.get("accounts", "")
@@ -107,6 +106,7 @@ def _read_list() -> dict[str, object]:
     rows = compute.list_instances(every_account=every)
     listing: Listing[ShownInstance] = show_listing(
         "instances",
+        "instances.show",
         COLUMNS,
         [row for row in rows if row["state"]["name"] == state] if state else rows,
         _read_text,

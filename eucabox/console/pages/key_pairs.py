@@ -8,7 +8,6 @@ from eucabox.console import compute
 from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.bulk import perform_each, read_chosen, show_outcomes
 from eucabox.console.compute import ShownKeyPair
-from eucabox.console.fragments import answer_fragment, render_fragment
 from eucabox.console.guard import check_text
 from eucabox.console.listing import Column, Listing, show_listing
 from eucabox.console.ssh_line import name_key_file
@@ -35,9 +34,9 @@ def show() -> Response:
 
 
 @pages.get("/key-pairs/list")
-def show_list() -> Response:
+def show_list() -> str:
     """Show the list alone, for a page that renews it."""
-    return answer_fragment("_key_pairs.html", listing=_read_list())
+    return render_template("_key_pairs.html", listing=_read_list())
 
 
 @pages.post("/key-pairs/create")
@@ -80,13 +79,8 @@ def delete() -> Response:
 
 
 def _show_page(status: int = 200, problem: str = "") -> Response:
-    listing = _read_list()
     page = render_template(
-        "key_pairs.html",
-        block=render_fragment("_key_pairs.html", listing=listing),
-        listing=listing,
-        problem=problem,
-        sent=request.form,
+        "key_pairs.html", listing=_read_list(), problem=problem, sent=request.form
     )
     return make_response(page, status)
 
@@ -94,6 +88,7 @@ def _show_page(status: int = 200, problem: str = "") -> Response:
 def _read_list() -> Listing[ShownKeyPair]:
     return show_listing(
         "key-pairs",
+        "key_pairs.show",
         COLUMNS,
         compute.list_key_pairs(),
         lambda row: f"{row['key_name']} {row['key_fingerprint']} {row['key_type']}",

@@ -1,5 +1,6 @@
 """Launching instances: a form that can make or import a key pair as well."""
 
+import base64
 import secrets
 from dataclasses import replace
 
@@ -69,11 +70,15 @@ def _tell_launched(form: LaunchForm, instance_ids: list[str], private_key: str) 
     page = render_template(
         "launched.html",
         instance_ids=instance_ids,
-        private_key=private_key,
-        key_name=form.old_key_name,
-        key_file=name_key_file(form.old_key_name),
+        private_key=_show_key(form.old_key_name, private_key),
     )
     return make_response(page)
+
+
+def _show_key(name: str, text: str) -> dict[str, str]:
+    """What a page has of a private key, also as the data of a link that keeps it as a file."""
+    data = base64.b64encode(text.encode()).decode()
+    return {"text": text, "data": data, "name": name, "file": name_key_file(name)}
 
 
 def _list_ids(reservation: dict[str, object]) -> list[str]:
@@ -110,8 +115,6 @@ def _show_form(
         groups=groups,
         profiles=offer(compute.list_instance_profiles),
         old_key=OLD_KEY,
-        private_key=private_key,
-        key_name=form.old_key_name,
-        key_file=name_key_file(form.old_key_name),
+        private_key=_show_key(form.old_key_name, private_key) if private_key else None,
     )
     return make_response(page, status)

@@ -10,7 +10,6 @@ from eucabox.console import compute
 from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.bulk import perform_each, read_chosen, show_outcomes
 from eucabox.console.compute import ShownRule, ShownSecurityGroup, offer
-from eucabox.console.fragments import answer_fragment, render_fragment
 from eucabox.console.guard import check_text
 from eucabox.console.listing import Column, Listing, show_listing
 from eucabox.console.rule_form import (
@@ -44,9 +43,9 @@ def show() -> Response:
 
 
 @pages.get("/security-groups/list")
-def show_list() -> Response:
+def show_list() -> str:
     """Show the list alone, for a page that renews it."""
-    return answer_fragment("_security_groups.html", **_read_list())
+    return render_template("_security_groups.html", **_read_list())
 
 
 @pages.post("/security-groups/create")
@@ -79,9 +78,9 @@ def show_group(group_id: str) -> Response:
 
 
 @pages.get("/security-groups/<group_id>/rules")
-def show_rules(group_id: str) -> Response:
+def show_rules(group_id: str) -> str:
     """Show its rules alone, for a page that renews them."""
-    return answer_fragment("_rules.html", **_read_rules(group_id))
+    return render_template("_rules.html", **_read_rules(group_id))
 
 
 @pages.post("/security-groups/<group_id>/rules/add")
@@ -127,13 +126,8 @@ def _tell(group_id: str, text: str, kind: str = "good") -> Response:
 
 
 def _show_page(status: int = 200, problem: str = "") -> Response:
-    shown = _read_list()
     page = render_template(
-        "security_groups.html",
-        block=render_fragment("_security_groups.html", **shown),
-        problem=problem,
-        sent=request.form,
-        **shown,
+        "security_groups.html", problem=problem, sent=request.form, **_read_list()
     )
     return make_response(page, status)
 
@@ -142,6 +136,7 @@ def _read_list() -> dict[str, object]:
     rules = offer(compute.list_rules)
     listing: Listing[ShownSecurityGroup] = show_listing(
         "security-groups",
+        "security_groups.show",
         COLUMNS,
         compute.list_security_groups(),
         lambda row: f"{row['group_name']} {row['group_id']} {row['description']}",
@@ -152,17 +147,14 @@ def _read_list() -> dict[str, object]:
 
 
 def _show_group(group_id: str, form: RuleForm, status: int = 200, problem: str = "") -> Response:
-    shown = _read_rules(group_id)
     page = render_template(
         "security_group.html",
-        block=render_fragment("_rules.html", **shown),
         form=form,
         problem=problem,
         own_network=find_own_network(),
         protocols=PROTOCOLS,
         common_ports=COMMON_PORTS,
-        groups=offer(compute.list_security_groups) or [],
-        **shown,
+        **_read_rules(group_id),
     )
     return make_response(page, status)
 
@@ -170,20 +162,21 @@ def _show_group(group_id: str, form: RuleForm, status: int = 200, problem: str =
 def _read_rules(group_id: str) -> dict[str, object]:
     group = compute.get_security_group(group_id)
     rules = offer(lambda: compute.list_rules(group_id))
-    named = offer(compute.list_security_groups) or []
-    names = {each["group_id"]: each["group_name"] for each in named}
+    groups = offer(compute.list_security_groups) or []
+    names = {each["group_id"]: each["group_name"] for each in groups}
 
     def show_peer(rule: ShownRule) -> str:
         peer = rule.get("cidr_ipv4") or rule.get("cidr_ipv6") or ""
         about = rule.get("referenced_group_info")
         if not about:
             return peer
-        group_id = about["group_id"] or "a group"
-        name = names.get(group_id)
-        return f"{name} ({group_id})" if name else f"{group_id} of {about['user_id']}"
+        peer = about["group_id"] or "a group"
+        name = names.get(peer)
+        return f"{name} ({peer})" if name else f"{peer} of {about['user_id']}"
 
     return {
         "group": group,
+        "groups": groups,
         "rules": rules,
         "show_peer": show_peer,
         "show_ports": show_ports,
