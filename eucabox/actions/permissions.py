@@ -34,6 +34,8 @@ FREE = frozenset(
 ELSEWHERE = frozenset({"console", "metadata", "s3", "s3control", "website"})
 # Verbs, and members of verbs, that need permissions of other names too.
 ASKING_MORE = frozenset({"AddRoleToInstanceProfile", "iam_instance_profile", "tag_specifications"})
+# Verbs of our own that show what another one lists: who may do that may do this.
+JUDGED_AS = {("bootstrap", "DescribeUsage"): ("ec2", "DescribeInstances")}
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
 OWN_PASSWORD = ("iam:ChangePassword", "iam:GetAccountPasswordPolicy")
 LONGEST_SHOWN = 300  # characters of a resource in a refusal
@@ -44,6 +46,7 @@ def check(call: "Call", caller: Caller, service: str, name: str) -> None:
     request needs; SessionWithoutMfa or SessionRefused where its credentials can't be for it."""
     if caller.session is not None:
         _check_session(caller, service, name)
+    service, name = JUDGED_AS.get((service, name), (service, name))
     if service not in ELSEWHERE and (service, name) not in FREE:
         policies = call.find_policies()
         action = NeededPermission(f"{service}:{name}")

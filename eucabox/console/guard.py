@@ -22,6 +22,7 @@ MOST_PATH, MOST_QUERY = 512, 1024  # bytes
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")  # of this machine, typed by people
 PUBLIC = "is_public"
+METRICS = "metrics.show"  # programs ask for it by an address; no page of others reads it
 NEEDED_WITH_OLD_PASSWORD = ("password.show", "password.change", "sign_in.leave", "static")
 
 
@@ -72,7 +73,10 @@ def _check_host() -> Response | None:
     name, port = _split_port(host)
     if name in settings.known_hosts and port.isdigit() | (not port):
         return None
-    if request.method in ("GET", "HEAD") and (name in OWN_NAMES or name == settings.listen):
+    is_own = name in OWN_NAMES or name == settings.listen
+    if request.endpoint == METRICS and (is_own or settings.metrics_token):
+        return None
+    if request.method in ("GET", "HEAD") and is_own:
         return _redirect_away(settings.url + "/")
     raise WrongHost(f"The console is at {settings.url}/")
 
