@@ -191,6 +191,21 @@ class ShownHealth(TypedDict):
     events: list[ShownHealthEvent]
 
 
+class ShownSample(TypedDict, total=False):
+    """What an instance used between two looks at it, as far as it is known."""
+
+    cpu_percent: float
+    memory_bytes: int
+
+
+class ShownUsage(TypedDict):
+    """The newest samples of an instance, and the memory that it may use."""
+
+    instance_id: str
+    memory_bytes: int
+    samples: list[ShownSample]
+
+
 class ShownAssociation(TypedDict):
     """An association of an instance with its profile."""
 
@@ -201,9 +216,8 @@ class ShownAssociation(TypedDict):
 def list_instances(*, every_account: bool = False) -> list[ShownInstance]:
     """Return the account's instances, the newest first; those of all for the administrator."""
     instances = _describe_instances([VERBOSE] if every_account else [])
-    return sorted(instances, key=lambda each: (each["launch_time"], -each["ami_launch_index"]))[
-        ::-1
-    ]
+    instances.sort(key=lambda each: (each["launch_time"], -each["ami_launch_index"]), reverse=True)
+    return instances
 
 
 def get_instance(instance_id: str) -> ShownInstance:
@@ -262,6 +276,14 @@ def _decode(text: object) -> bytes:
         return base64.b64decode(str(text or ""))
     except binascii.Error:
         return b""
+
+
+def list_usage(*, every_account: bool = False) -> dict[str, ShownUsage]:
+    """Return what instances use now, by their ids: those of which there is a sample."""
+    named = [VERBOSE] if every_account else []
+    result = perform("bootstrap", "DescribeUsage", instance_ids=named, max_samples=1)
+    usage = cast(list[ShownUsage], result["usage"])
+    return {each["instance_id"]: each for each in usage if each["samples"]}
 
 
 def find_association(instance_id: str) -> ShownAssociation | None:

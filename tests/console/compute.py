@@ -2,11 +2,13 @@
 
 import dataclasses
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from eucabox.config import NodeSection
 from eucabox.console.site import Console
 from eucabox.domains.capacity import Capacity
+from eucabox.domains.usage_sampler import UsageSample
 from eucabox.iam.caller import Caller
 from eucabox.instance_states import InstanceState
 from eucabox.state import State
@@ -16,6 +18,23 @@ from tests.console.conftest import Visit
 HOSTILE = "<img src=x onerror=alert(1)>'\"&"
 ROOM = NodeSection(cores=8, memory_mb=1024, disk_gb=100, stop_keeps_disk=True)
 ID = re.compile(r"i-[0-9a-f]{17}")
+
+
+class Samples:
+    """What guests used, as tests say it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, list[UsageSample]] = {}
+
+    def list_samples(self, instance_id: str, most: int) -> list[UsageSample]:
+        return self.kept.get(instance_id, [])[-most:]
+
+
+@dataclass
+class SampledNode(StandInNode):
+    """A node that has looked at its guests."""
+
+    usage: Samples = field(default_factory=Samples)
 
 
 class Compute:

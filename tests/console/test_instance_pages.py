@@ -4,12 +4,14 @@ import base64
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from eucabox.console.pages.instance import MOST_CONSOLE
 from eucabox.console.site import Console
 from eucabox.domains.health import Trouble
+from eucabox.domains.usage_sampler import UsageSample
 from eucabox.iam.caller import Caller
 from eucabox.iam.users import create_user
 from eucabox.state import State
@@ -188,6 +190,11 @@ def test_an_instance_is_shown_with_its_console_which_is_sent_when_it_grew(
     whole = own.get(f"{path}/console.log")
     assert whole.data == b"<" * 70_000
     assert whole.headers["Content-Disposition"] == f"attachment; filename={instance_id}.log"
+    sample = UsageSample(datetime.now(UTC), 0.421, 64 << 20, 1.0, 2.0, 3.0, None)
+    compute.node.usage.kept[instance_id] = [sample]
+    assert "CPU 42 %" in own.get("/instances").text
+    assert "64 MiB of memory" in own.get("/instances").text
+    assert '<polyline class="series-1"' in own.get(path).text
     picture = own.get(f"{path}/screen.png")
     assert (picture.content_type, picture.data) == ("image/png", b"picture\x00")
     compute.set_state(instance_id, "terminated")

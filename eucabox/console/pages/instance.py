@@ -10,8 +10,10 @@ from eucabox.console.answers import redirect_with_notice
 from eucabox.console.compute import ShownInstance, offer
 from eucabox.console.console_text import clean_console
 from eucabox.console.guard import check_text
+from eucabox.console.pages.events import list_events
 from eucabox.console.pages.instances import ACTS, choose_act
 from eucabox.console.pages.sign_in import is_own_path
+from eucabox.console.pages.usage import find_usage
 from eucabox.console.ssh_line import write_ssh_line
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault
@@ -29,10 +31,14 @@ def show(instance_id: str) -> str:
     """Show all of it."""
     instance = compute.get_instance(instance_id)
     user_data = offer(lambda: compute.read_user_data(instance_id))
+    usage = offer(lambda: find_usage(instance_id))
+    events = offer(lambda: list_events(instance_id))
     return render_template(
         "instance.html",
         acts=ACTS,
-        **{**_summarize(instance), **_read_console(instance)},
+        has_usage=bool(usage),
+        has_events=bool(events),
+        **{**_summarize(instance), **_read_console(instance), **(usage or {}), **(events or {})},
         doors=_list_doors(instance_id),
         own_groups={each["group_id"] for each in instance["security_groups"]},
         groups=offer(compute.list_security_groups),

@@ -113,12 +113,15 @@ def _read_list() -> dict[str, object]:
         lambda row: {each["key"]: each["value"] for each in row["tags"]},
         {"state": state, "accounts": ALL_ACCOUNTS if every else ""},
     )
+    usage = None
+    if any(each.name == "usage" for each in listing.shown):
+        usage = compute.offer(lambda: compute.list_usage(every_account=every))
     return {
         "listing": listing,
         "every_account": every,
         "find_name": compute.find_name,
         "write_ssh_line": write_ssh_line,
-        "usage": {},
+        "usage": usage or {},
     }
 
 
