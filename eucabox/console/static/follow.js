@@ -1,23 +1,17 @@
 // A text that grows at its end stays at its end, unless somebody has scrolled up to read.
 "use strict";
 
-const places = new Map(); // how far from its end each was, before its part was fetched anew
-const findText = (part) => part?.id && part.querySelector("[data-follow]");
+let place = null; // how far it is scrolled down, null for its end
 
-function toEnd(text) { text.scrollTop = text.scrollHeight; }
+function putInPlace() {
+  const text = document.querySelector("[data-follow]");
+  if (text) text.scrollTop = place ?? text.scrollHeight;
+}
 
-document.addEventListener("htmx:beforeSwap", ({detail}) => {
-  const text = findText(detail.target);
-  if (!text) return;
-  const isAtEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 30;
-  places.set(detail.target.id, isAtEnd ? null : text.scrollTop);
-});
-document.addEventListener("htmx:afterSwap", () => {
-  for (const [id, place] of places) {
-    const text = findText(document.getElementById(id));
-    if (text && place === null) toEnd(text);
-    else if (text) text.scrollTop = place;
-  }
-  places.clear();
-});
-document.querySelectorAll("[data-follow]").forEach(toEnd);
+document.addEventListener("scroll", ({target}) => {
+  if (target.dataset?.follow === undefined) return;
+  const isAtEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 30;
+  place = isAtEnd ? null : target.scrollTop;
+}, {capture: true, passive: true});
+document.addEventListener("htmx:afterSwap", putInPlace);
+putInPlace();
