@@ -44,7 +44,7 @@ class Compute:
         cloud: Any = console.cloud
         cloud.config = dataclasses.replace(cloud.config, node=ROOM)
         self.node, self.network, self.state, self.user = (
-            StandInNode(),
+            SampledNode(),
             StandInNetwork(),
             state,
             user,

@@ -160,7 +160,7 @@ def _change_profile(instance_id: str, name: str) -> None:
         perform("ec2", "DisassociateIamInstanceProfile", association_id=association_id)
 
 
-def _try(instance_id: str, done: str, verb: str, **members: object) -> Response:
+def _try(instance_id: str, done: str, verb: str, /, **members: object) -> Response:
     try:
         perform("ec2", verb, **members)
     except Fault as fault:

@@ -1,6 +1,7 @@
 """The list of instances, and what is done with several of them at once."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
@@ -93,7 +94,7 @@ def choose_act() -> InstanceAct:
     return choice
 
 
-def _keep_view() -> dict[str, str]:
+def _keep_view() -> dict[str, Any]:
     """What of this address the list has when something was done with its rows."""
     return {name: request.args[name] for name in KEPT if request.args.get(name)}
 
