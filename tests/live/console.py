@@ -75,9 +75,10 @@ class Visit:
         """Nothing went wrong so far that no test looks at itself."""
         assert (self.violations, self.elsewhere, self.errors) == ([], [], [])
 
-    def find_faults(self) -> list[str]:
+    def find_faults(self, *, has_axe: bool = False) -> list[str]:
         """What axe calls serious or critical on the page as it is, and what is too wide."""
-        self.page.evaluate(AXE.read_text())
+        if not has_axe:
+            self.page.evaluate(AXE.read_text())
         found = self.page.evaluate("axe.run({resultTypes: ['violations']})")
         faults = [
             f"{each['id']}: {each['nodes'][0]['html'][:200]}"
@@ -99,9 +100,14 @@ def chromium() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def visiting(
-    browser: Browser, cloud: Running, size: str = "wide", colours: str = "light"
+    browser: Browser,
+    cloud: Running,
+    size: str = "wide",
+    colours: str = "light",
+    checks: bool = True,
 ) -> Iterator[Visit]:
-    """A window of its own, with no cookie of another."""
+    """A window of its own, with no cookie of another; at its end nothing may have gone wrong that
+    no test looks at itself, unless it is for pages of others."""
     width, height = SIZES[size]
     options: Any = {"viewport": {"width": width, "height": height}, "color_scheme": colours}
     context = browser.new_context(**options)
@@ -112,6 +118,8 @@ def visiting(
     visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
     try:
         yield visit
+        if checks:
+            visit.check()
     finally:
         context.close()
 

@@ -9,7 +9,7 @@ from werkzeug.exceptions import BadRequest
 from eucabox.console import compute
 from eucabox.console.bulk import perform_each, read_chosen, show_outcomes
 from eucabox.console.compute import ShownInstance
-from eucabox.console.listing import Column, Listing, show_listing
+from eucabox.console.listing import Column, PagedList, show_listing
 from eucabox.console.ssh_line import write_ssh_line
 from eucabox.console.visitor import current_visitor, perform
 from eucabox.instance_states import InstanceState
@@ -105,7 +105,7 @@ def _read_list() -> dict[str, object]:
     state = state if state in STATES else ""
     every = bool(caller and caller.admin) and accounts == ALL_ACCOUNTS
     rows = compute.list_instances(every_account=every)
-    listing: Listing[ShownInstance] = show_listing(
+    listing: PagedList[ShownInstance] = show_listing(
         "instances",
         "instances.show",
         COLUMNS,

@@ -9,7 +9,7 @@ from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.bulk import perform_each, read_chosen, show_outcomes
 from eucabox.console.compute import ShownKeyPair
 from eucabox.console.guard import check_text
-from eucabox.console.listing import Column, Listing, show_listing
+from eucabox.console.listing import Column, PagedList, show_listing
 from eucabox.console.ssh_line import name_key_file
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault
@@ -85,7 +85,7 @@ def _show_page(status: int = 200, problem: str = "") -> Response:
     return make_response(page, status)
 
 
-def _read_list() -> Listing[ShownKeyPair]:
+def _read_list() -> PagedList[ShownKeyPair]:
     return show_listing(
         "key-pairs",
         "key_pairs.show",

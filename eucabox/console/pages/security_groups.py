@@ -11,7 +11,7 @@ from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.bulk import perform_each, read_chosen, show_outcomes
 from eucabox.console.compute import ShownRule, ShownSecurityGroup, offer
 from eucabox.console.guard import check_text
-from eucabox.console.listing import Column, Listing, show_listing
+from eucabox.console.listing import Column, PagedList, show_listing
 from eucabox.console.rule_form import (
     COMMON_PORTS,
     PROTOCOLS,
@@ -134,7 +134,7 @@ def _show_page(status: int = 200, problem: str = "") -> Response:
 
 def _read_list() -> dict[str, object]:
     rules = offer(compute.list_rules)
-    listing: Listing[ShownSecurityGroup] = show_listing(
+    listing: PagedList[ShownSecurityGroup] = show_listing(
         "security-groups",
         "security_groups.show",
         COLUMNS,
