@@ -466,7 +466,7 @@ class MailRow(TypedDict):
 
 
 class EventRow(TypedDict):
-    """What happened. `user` is ACCOUNT/USER, "" for the cloud itself; `resources` are names, a line
+    """What happened. `user` is ACCOUNT_ID/USER, "" for the cloud itself; `resources` are names, a line
     each; `outcome` is "ok", an error's code, or the state that an instance came to."""
 
     event_id: int

@@ -145,7 +145,7 @@ class Domains:
     def _count_usage(
         self, name_device: Callable[[str], str], with_disks: bool, virt: VirConnect
     ) -> dict[str, GuestCounters]:
-        if not self._counts_each:
+        if not self._counts_each and self._lists_no_states is None:
             try:
                 counted: Iterable[tuple[VirDomain, GuestCounters]]
                 counted = guest_counters.count_all(virt, with_disks=with_disks)

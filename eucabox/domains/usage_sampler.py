@@ -99,14 +99,13 @@ class UsageSampler:
             self._on_look()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping.wait(EVERY):
             try:
                 self.look()
             except Fault as fault:
                 log.debug("role=node the guests' usage is not known: %s", fault.message)
             except Exception:  # what was not expected must not end the thread
                 log.exception("role=node the guests' usage can't be read")
-            self._stopping.wait(EVERY)
 
 
 def _compare(before: _Reading, after: _Reading) -> UsageSample | None:

@@ -37,6 +37,7 @@ class TapIpv6:
             target=self._run, args=(ear, ringing), name="taps' IPv6", daemon=True
         )
         self._thread.start()
+        self.disable(_list_devices())
 
     def close(self) -> None:
         """Listen no more."""
@@ -61,9 +62,7 @@ class TapIpv6:
         except BlockingIOError:
             return []
         except OSError:  # ENOBUFS
-            with suppress(OSError):
-                return [name for _, name in socket.if_nameindex()]
-            return []
+            return _list_devices()
         return list(heard)
 
     def disable(self, devices: Iterable[str]) -> None:
@@ -77,6 +76,12 @@ class TapIpv6:
                 continue
             except OSError as problem:
                 log.debug("role=cluster %s keeps IPv6: %s", name, problem)
+
+
+def _list_devices() -> list[str]:
+    with suppress(OSError):
+        return [name for _, name in socket.if_nameindex()]
+    return []
 
 
 def _write_off(file: Path) -> None:
