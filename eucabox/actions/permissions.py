@@ -35,7 +35,10 @@ ELSEWHERE = frozenset({"console", "metadata", "s3", "s3control", "website"})
 # Verbs, and members of verbs, that need permissions of other names too.
 ASKING_MORE = frozenset({"AddRoleToInstanceProfile", "iam_instance_profile", "tag_specifications"})
 # Verbs of our own that show what another one lists: who may do that may do this.
-JUDGED_AS = {("bootstrap", "DescribeUsage"): ("ec2", "DescribeInstances")}
+JUDGED_AS = {
+    ("bootstrap", "DescribeUsage"): ("ec2", "DescribeInstances"),
+    ("console", "ListInstances"): ("ec2", "DescribeInstances"),
+}
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
 OWN_PASSWORD = ("iam:ChangePassword", "iam:GetAccountPasswordPolicy")
 LONGEST_SHOWN = 300  # characters of a resource in a refusal

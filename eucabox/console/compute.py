@@ -14,7 +14,6 @@ from typing import NotRequired, TypedDict, TypeVar, cast
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault
 
-VERBOSE = "verbose"  # Eucalyptus' word: of every account, for the administrator
 NAME_TAG = "Name"
 Listed = TypeVar("Listed")
 
@@ -51,7 +50,6 @@ class ShownProfile(TypedDict):
     """An instance profile as an instance has it."""
 
     arn: str
-    id: str
 
 
 class ShownPlacement(TypedDict):
@@ -60,32 +58,36 @@ class ShownPlacement(TypedDict):
     availability_zone: str
 
 
-class ShownInstance(TypedDict):
-    """The members of DescribeInstances that pages show; `owner_id` is the reservation's."""
+class ListedLine(TypedDict):
+    """The members of an instance that a list shows; `owner_id` is the reservation's."""
 
     owner_id: str
     instance_id: str
     image_id: str
-    kernel_id: str | None
-    ramdisk_id: str | None
     instance_type: str
     key_name: str | None
-    ami_launch_index: int
     state: ShownState
     state_reason: ShownReason | None
-    state_transition_reason: str
     launch_time: datetime
-    placement: ShownPlacement
     private_ip_address: str | None
     public_ip_address: str | None
+    security_groups: list[ShownGroupName]
+    tags: list[ShownTag]
+    iam_instance_profile: ShownProfile | None
+
+
+class ShownInstance(ListedLine):
+    """The members of DescribeInstances that pages show."""
+
+    kernel_id: str | None
+    ramdisk_id: str | None
+    state_transition_reason: str
+    placement: ShownPlacement
     private_dns_name: str
     architecture: str
     virtualization_type: str
     hypervisor: str
     root_device_name: str
-    security_groups: list[ShownGroupName]
-    tags: list[ShownTag]
-    iam_instance_profile: ShownProfile | None
 
 
 class ShownReservation(TypedDict):
@@ -213,26 +215,17 @@ class ShownAssociation(TypedDict):
     iam_instance_profile: ShownProfile
 
 
-def list_instances(*, every_account: bool = False) -> list[ShownInstance]:
+def list_instances(*, every_account: bool, with_groups: bool) -> list[ListedLine]:
     """Return the account's instances, the newest first; those of all for the administrator."""
-    instances = _describe_instances([VERBOSE] if every_account else [])
-    instances.sort(key=lambda each: (each["launch_time"], -each["ami_launch_index"]), reverse=True)
-    return instances
+    members = {"every_account": every_account, "with_groups": with_groups}
+    return cast(list[ListedLine], perform("console", "ListInstances", **members)["instances"])
 
 
 def get_instance(instance_id: str) -> ShownInstance:
     """Return one instance."""
-    return _describe_instances([instance_id])[0]
-
-
-def _describe_instances(instance_ids: Sequence[str]) -> list[ShownInstance]:
-    result = perform("ec2", "DescribeInstances", instance_ids=instance_ids)
-    reservations = cast(list[ShownReservation], result["reservations"])
-    return [
-        {**instance, "owner_id": each["owner_id"]}
-        for each in reservations
-        for instance in each["instances"]
-    ]
+    result = perform("ec2", "DescribeInstances", instance_ids=[instance_id])
+    reservation = cast(list[ShownReservation], result["reservations"])[0]
+    return {**reservation["instances"][0], "owner_id": reservation["owner_id"]}
 
 
 def find_name(tags: Sequence[ShownTag]) -> str:
@@ -278,10 +271,9 @@ def _decode(text: object) -> bytes:
         return b""
 
 
-def list_usage(*, every_account: bool = False) -> dict[str, ShownUsage]:
-    """Return what instances use now, by their ids: those of which there is a sample."""
-    named = [VERBOSE] if every_account else []
-    result = perform("bootstrap", "DescribeUsage", instance_ids=named, max_samples=1)
+def list_usage(instance_ids: Sequence[str]) -> dict[str, ShownUsage]:
+    """Return what these instances use now, by their ids: those of which there is a sample."""
+    result = perform("bootstrap", "DescribeUsage", instance_ids=instance_ids, max_samples=1)
     usage = cast(list[ShownUsage], result["usage"])
     return {each["instance_id"]: each for each in usage if each["samples"]}
 

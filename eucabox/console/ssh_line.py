@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from eucabox.console.compute import ShownInstance, ShownTag
+from eucabox.console.compute import ListedLine, ShownTag
 
 USER_TAG = "ssh-user"
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
@@ -17,7 +17,7 @@ def name_key_file(key_name: str) -> str:
     return f"{UNSAFE.sub('_', key_name)[:MOST_NAME].lstrip('.-') or 'key'}.pem"
 
 
-def write_ssh_line(instance: ShownInstance) -> str:
+def write_ssh_line(instance: ListedLine) -> str:
     """Return the line for a running instance with an address; "" for another.
 
     The user is root, or what the instance's tag `ssh-user` says.

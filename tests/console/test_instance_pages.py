@@ -192,7 +192,7 @@ def test_an_instance_is_shown_with_its_console_which_is_sent_when_it_grew(
     sample = UsageSample(datetime.now(UTC), 0.421, 64 << 20, 1.0, 2.0, 3.0, None)
     compute.node.usage.kept[instance_id] = [sample]
     assert "CPU 42 %" in own.get("/instances").text
-    assert "64 MiB of memory" in own.get("/instances").text
+    assert '64 MiB<meter max="134217728" value="67108864">' in own.get("/instances").text
     assert '<polyline class="series-1"' in own.get(path).text
     picture = own.get(f"{path}/screen.png")
     assert (picture.content_type, picture.data) == ("image/png", b"picture\x00")

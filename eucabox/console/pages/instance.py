@@ -11,7 +11,7 @@ from eucabox.console.compute import ShownInstance, offer
 from eucabox.console.console_text import clean_console
 from eucabox.console.guard import check_text
 from eucabox.console.pages.events import list_events
-from eucabox.console.pages.instances import ACTS, choose_act
+from eucabox.console.pages.instances import ACTS, choose_act, is_sick
 from eucabox.console.pages.sign_in import is_own_path
 from eucabox.console.pages.usage import find_usage
 from eucabox.console.ssh_line import write_ssh_line
@@ -179,6 +179,7 @@ def _summarize(instance: ShownInstance) -> dict[str, object]:
         "ssh_line": write_ssh_line(instance),
         "health": offer(lambda: compute.get_health(instance["instance_id"])),
         "is_gone": instance["state"]["name"] == GONE,
+        "is_sick": is_sick(instance),
     }
 
 

@@ -8,8 +8,8 @@ from werkzeug.exceptions import BadRequest
 
 from eucabox.console import compute
 from eucabox.console.bulk import perform_each, read_chosen, show_outcomes
-from eucabox.console.compute import ShownInstance
-from eucabox.console.listing import Column, PagedList, show_listing
+from eucabox.console.compute import ListedLine, ShownUsage, offer
+from eucabox.console.listing import Column, PagedList, list_shown, show_listing
 from eucabox.console.ssh_line import write_ssh_line
 from eucabox.console.visitor import current_visitor, perform
 from eucabox.instance_states import InstanceState
@@ -37,11 +37,11 @@ ACTS = {
 }
 
 
-def _name(row: ShownInstance) -> str:
+def _name(row: ListedLine) -> str:
     return compute.find_name(row["tags"]).casefold() or row["instance_id"]
 
 
-COLUMNS: tuple[Column[ShownInstance], ...] = (
+COLUMNS: tuple[Column[ListedLine], ...] = (
     Column("name", "Name", _name, is_fixed=True, style="name"),
     Column("state", "State", lambda row: row["state"]["name"], is_fixed=True),
     Column("type", "Type", lambda row: row["instance_type"]),
@@ -94,6 +94,13 @@ def choose_act() -> InstanceAct:
     return choice
 
 
+def is_sick(row: ListedLine) -> bool:
+    """Return whether an instance runs and something is wrong with it."""
+    reason = row["state_reason"]
+    is_running = row["state"]["name"] == "running"
+    return is_running and reason is not None and reason["code"].startswith("Server.")
+
+
 def _keep_view() -> dict[str, Any]:
     """What of this address the list has when something was done with its rows."""
     return {name: request.args[name] for name in KEPT if request.args.get(name)}
@@ -104,8 +111,11 @@ def _read_list() -> dict[str, object]:
     state, accounts = request.args.get("state", ""), request.args.get("accounts", "")
     state = state if state in STATES else ""
     every = bool(caller and caller.admin) and accounts == ALL_ACCOUNTS
-    rows = compute.list_instances(every_account=every)
-    listing: PagedList[ShownInstance] = show_listing(
+    shows_groups = any(each.name == "groups" for each in list_shown("instances", COLUMNS))
+    rows = compute.list_instances(
+        every_account=every, with_groups=shows_groups or bool(request.args.get("q"))
+    )
+    listing: PagedList[ListedLine] = show_listing(
         "instances",
         "instances.show",
         COLUMNS,
@@ -114,19 +124,26 @@ def _read_list() -> dict[str, object]:
         lambda row: {each["key"]: each["value"] for each in row["tags"]},
         {"state": state, "accounts": ALL_ACCOUNTS if every else ""},
     )
-    usage = None
-    if any(each.name == "usage" for each in listing.shown):
-        usage = compute.offer(lambda: compute.list_usage(every_account=every))
     return {
         "listing": listing,
         "every_account": every,
+        "is_sick": is_sick,
         "find_name": compute.find_name,
         "write_ssh_line": write_ssh_line,
-        "usage": usage or {},
+        "usage": _find_usage(listing),
     }
 
 
-def _read_text(row: ShownInstance) -> str:
+def _find_usage(listing: PagedList[ListedLine]) -> dict[str, ShownUsage]:
+    """What the running instances of a page use, if that is shown."""
+    if not any(each.name == "usage" for each in listing.shown):
+        return {}
+    running = [each["instance_id"] for each in listing.rows if each["state"]["name"] == "running"]
+    found = offer(lambda: compute.list_usage(running)) if running else None
+    return found or {}
+
+
+def _read_text(row: ListedLine) -> str:
     """What of an instance is searched."""
     tags = " ".join(f"{each['key']}={each['value']}" for each in row["tags"])
     groups = " ".join(f"{each['group_name']} {each['group_id']}" for each in row["security_groups"])
