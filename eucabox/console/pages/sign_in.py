@@ -12,7 +12,7 @@ from eucabox.console.guard import PUBLIC, check_text
 from eucabox.console.sign_in import TooManyAttemptsError, sign_in
 from eucabox.console.site import current_console
 from eucabox.console.visitor import begin_session, current_visitor, end_session, perform_as
-from eucabox.errors import PasswordExpired, PasswordsBusy
+from eucabox.errors import PasswordExpired, PasswordsBusy, UserDisabled
 
 pages = Blueprint("sign_in", __name__)
 Function = TypeVar("Function")
@@ -59,7 +59,7 @@ def enter() -> Response:
         return _refuse_for_now(problem.seconds)
     except PasswordsBusy:
         return _show_form(503, problem="Many are signing in right now. Try again in a moment.")
-    except PasswordExpired as fault:
+    except (PasswordExpired, UserDisabled) as fault:
         return _show_form(403, problem=fault.message)
     if row is None:
         return _show_form(403, problem=WRONG)
