@@ -18,6 +18,7 @@ class Offer:
     needs: tuple[str, str] | None = None
     section: str = ""  # one of SECTIONS, in whose order they are shown
     about: str = ""  # for a tile on the first page
+    also: tuple[str, ...] = ()  # other blueprints whose pages belong to it
 
 
 SECTIONS = ("", "Compute", "Storage", "People", "You", "Administration")
@@ -25,7 +26,7 @@ OFFERS = (
     Offer("Home", "home.show", "home"),
     Offer(
         "Instances", "instances.show", "server", ("ec2", "DescribeInstances"), "Compute",
-        "What runs here: launch, look at consoles, stop, terminate.",
+        "What runs here: launch, look at consoles, stop, terminate.", ("instance", "launch"),
     ),
     Offer(
         "Key pairs", "key_pairs.show", "key", ("ec2", "DescribeKeyPairs"), "Compute",

@@ -35,7 +35,6 @@ def show(instance_id: str) -> str:
     events = offer(lambda: list_events(instance_id))
     return render_template(
         "instance.html",
-        acts=ACTS,
         has_usage=bool(usage),
         has_events=bool(events),
         **{**_summarize(instance), **_read_console(instance), **(usage or {}), **(events or {})},
@@ -175,6 +174,7 @@ def _tell(instance_id: str, text: str, kind: str = "good") -> Response:
 def _summarize(instance: ShownInstance) -> dict[str, object]:
     return {
         "instance": instance,
+        "acts": ACTS,
         "name": compute.find_name(instance["tags"]),
         "ssh_line": write_ssh_line(instance),
         "health": offer(lambda: compute.get_health(instance["instance_id"])),

@@ -22,18 +22,20 @@ KEPT = ("q", "tag", "state", "accounts", "order")  # of the list's address, when
 
 @dataclass(frozen=True)
 class InstanceAct:
-    """A verb for an instance, its button, and what is told once it was accepted."""
+    """A verb for an instance, its button, what is told once it was accepted, and the states that
+    it is for."""
 
     verb: str
     label: str
     done: str
+    states: tuple[str, ...]
 
 
 ACTS = {
-    "start": InstanceAct("StartInstances", "Start", "starting"),
-    "stop": InstanceAct("StopInstances", "Stop", "stopping"),
-    "reboot": InstanceAct("RebootInstances", "Reboot", "rebooting"),
-    "terminate": InstanceAct("TerminateInstances", "Terminate", "terminating"),
+    "start": InstanceAct("StartInstances", "Start", "starting", ("stopped",)),
+    "stop": InstanceAct("StopInstances", "Stop", "stopping", ("running",)),
+    "reboot": InstanceAct("RebootInstances", "Reboot", "rebooting", ("running",)),
+    "terminate": InstanceAct("TerminateInstances", "Terminate", "terminating", STATES),
 }
 
 
@@ -44,10 +46,10 @@ def _name(row: ListedLine) -> str:
 COLUMNS: tuple[Column[ListedLine], ...] = (
     Column("name", "Name", _name, is_fixed=True, style="name"),
     Column("state", "State", lambda row: row["state"]["name"], is_fixed=True),
-    Column("type", "Type", lambda row: row["instance_type"]),
-    Column("address", "Address", lambda row: row["private_ip_address"] or ""),
+    Column("type", "Type", lambda row: row["instance_type"], style="short"),
+    Column("address", "Address", lambda row: row["private_ip_address"] or "", style="short"),
     Column("usage", "CPU and memory"),
-    Column("launched", "Launched", lambda row: row["launch_time"].timestamp()),
+    Column("launched", "Launched", lambda row: row["launch_time"].timestamp(), style="short"),
     Column("key", "Key pair", lambda row: row["key_name"] or "", is_shown=False),
     Column("image", "Image", lambda row: row["image_id"], is_shown=False),
     Column("groups", "Security groups", is_shown=False),
