@@ -116,7 +116,7 @@ def test_several_are_acted_on_at_once_and_each_has_its_result(own: Visit, comput
     for each in instance_ids:
         compute.set_state(each, "running")
     chosen = {"chosen": [*instance_ids, "i-00000000000000000", "x"], "act": "terminate"}
-    sent = own.post("/instances/act?q=i-&state=running", chosen)
+    sent = own.post("/instances/chosen/act?q=i-&state=running", chosen)
     assert sent.location.startswith("/instances?q=i-&state=running&notice=")
     note = read_note(own, sent.location)
     assert "1 of 4 terminating" in note
@@ -126,11 +126,13 @@ def test_several_are_acted_on_at_once_and_each_has_its_result(own: Visit, comput
     assert compute.read(running[0])["state"] == "shutting-down"
     assert compute.read(protected[0])["state"] == "running"
     for act, wanted in (("stop", "stopping"), ("start", "stopping")):
-        own.post("/instances/act", {"chosen": protected, "act": act})
+        own.post("/instances/chosen/act", {"chosen": protected, "act": act})
         assert compute.read(protected[0])["state"] == wanted
-    assert own.post("/instances/act", {"chosen": protected, "act": "paint"}).status_code == 400
+    assert (
+        own.post("/instances/chosen/act", {"chosen": protected, "act": "paint"}).status_code == 400
+    )
     assert "Nothing was chosen" in read_note(
-        own, own.post("/instances/act", {"act": "stop"}).location
+        own, own.post("/instances/chosen/act", {"act": "stop"}).location
     )
 
 
@@ -217,7 +219,7 @@ def test_an_instance_gets_tags_groups_a_role_and_protection(
     own.post(f"{path}/tags/delete", {"key": "Name"})
     assert f"<h1>{instance_id}</h1>" in own.get(path).text
 
-    made = own.post("/security-groups/create", {"name": "db", "description": "for it"})
+    made = own.post("/security-groups/new/create", {"name": "db", "description": "for it"})
     group_id = made.location.split("/")[2].partition("?")[0]
     own.post(f"{path}/groups", {"group": [group_id]})
     sql = "select group_id from instance_groups where instance_id = ?"
@@ -293,12 +295,12 @@ def test_what_a_policy_does_not_allow_is_not_offered_and_not_done(
     listed, page = bob.get("/instances").text, bob.get(f"/instances/{instance_id}").text
     assert instance_id in listed
     assert "/instances/launch" not in listed
-    assert "/instances/act" not in listed
+    assert "/instances/chosen/act" not in listed
     assert "Key pairs</a>" not in listed
     assert "<form" not in page.partition('<main id="main"')[2]
     assert "you may not read it" in page
     for path, form in (
-        ("/instances/act", {"chosen": instance_id, "act": "terminate"}),
+        ("/instances/chosen/act", {"chosen": instance_id, "act": "terminate"}),
         (f"/instances/{instance_id}/act", {"act": "terminate"}),
         (f"/instances/{instance_id}/tags", {"key": "a", "value": "b"}),
     ):

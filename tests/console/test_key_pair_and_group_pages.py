@@ -54,7 +54,7 @@ def test_a_key_pair_is_made_with_its_private_key_imported_and_deleted(
 
 
 def make_group(own: Visit, name: str = "web", description: str = "") -> str:
-    made = own.post("/security-groups/create", {"name": name, "description": description})
+    made = own.post("/security-groups/new/create", {"name": name, "description": description})
     assert made.status_code == 303, made.text
     return str(re.findall(r"/security-groups/(sg-[0-9a-f]+)\?", made.location)[0])
 
@@ -128,7 +128,7 @@ def test_rules_are_revoked_and_groups_deleted_with_a_result_for_each(
 ) -> None:
     group_id, other = make_group(own), make_group(own, "store")
     add(own, group_id, peer=other)
-    sent = own.post("/security-groups/delete", {"chosen": [other, group_id]})
+    sent = own.post("/security-groups/chosen/delete", {"chosen": [other, group_id]})
     note = read_note(own, sent.location)
     assert "1 of 2 deleted" in note
     assert "<strong>store</strong>" in note
@@ -147,7 +147,7 @@ def test_rules_are_revoked_and_groups_deleted_with_a_result_for_each(
     page = own.get(f"/security-groups/{other}").text
     assert "It lets nothing in" in page
     assert "It lets nothing out" in page
-    own.post("/security-groups/delete", {"chosen": other})
+    own.post("/security-groups/chosen/delete", {"chosen": other})
     assert own.get(f"/security-groups/{other}").status_code == 404
     assert own.get("/security-groups/none").status_code == 400
 

@@ -78,7 +78,7 @@ def show_list() -> str:
     return render_template("_instances.html", **_read_list())
 
 
-@pages.post("/instances/act")
+@pages.post("/instances/chosen/act")
 def act() -> Response:
     """Start, stop, reboot or terminate what was chosen, and tell of each what came of it."""
     chosen, choice = read_chosen(), choose_act()

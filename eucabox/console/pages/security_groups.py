@@ -48,7 +48,7 @@ def show_list() -> str:
     return render_template("_security_groups.html", **_read_list())
 
 
-@pages.post("/security-groups/create")
+@pages.post("/security-groups/new/create")
 def create() -> Response:
     """Make one, and go on to its rules."""
     name = check_text(request.form.get("name", ""), MOST_NAME, "The name")
@@ -60,7 +60,7 @@ def create() -> Response:
     return _tell(str(made["group_id"]), f"{name} is made. It lets nothing in yet.")
 
 
-@pages.post("/security-groups/delete")
+@pages.post("/security-groups/chosen/delete")
 def delete() -> Response:
     """Delete those that were chosen."""
     names = {each["group_id"]: each["group_name"] for each in compute.list_security_groups()}

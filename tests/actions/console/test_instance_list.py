@@ -19,8 +19,8 @@ def list_them(world: World, caller: Caller = ALICE, **members: Any) -> list[dict
 
 
 def test_it_has_a_few_members_of_each_the_newest_first(world: World) -> None:
-    names = {"tag_specifications": [{"resource_type": "instance", "tags": [{"key": "a"}]}]}
-    first = world.run(**names)["instances"][0]["instance_id"]
+    tags = [{"resource_type": "instance", "tags": [{"key": "a"}]}]
+    first = world.run(tag_specifications=tags)["instances"][0]["instance_id"]
     second, third = (
         each["instance_id"] for each in world.run(min_count=2, max_count=2)["instances"]
     )
