@@ -38,6 +38,7 @@ ASKING_MORE = frozenset({"AddRoleToInstanceProfile", "iam_instance_profile", "ta
 # console that act on an instance, which policies name as EC2's.
 JUDGED_AS = {
     ("bootstrap", "DescribeUsage"): ("ec2", "DescribeInstances"),
+    ("console", "ListInstances"): ("ec2", "DescribeInstances"),
     ("console", "OpenScreen"): ("ec2", "OpenScreen"),
     ("console", "OpenSerialConsole"): ("ec2", "OpenSerialConsole"),
 }

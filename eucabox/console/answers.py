@@ -171,7 +171,7 @@ def _name_visitor() -> str:
 
 def get_status(fault: Fault) -> int:
     """Return the HTTP status of a fault."""
-    if fault.code.startswith("NoSuch"):
+    if fault.code.startswith("NoSuch") or fault.code.endswith(".NotFound"):
         return 404
     return STATUS.get(fault.code, 400)
 

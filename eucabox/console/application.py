@@ -21,7 +21,11 @@ from eucabox.console.pages import (
     groups,
     home,
     inline_policies,
+    instance,
     instance_type_sizes,
+    instances,
+    key_pairs,
+    launch,
     log,
     mails,
     metrics,
@@ -31,6 +35,7 @@ from eucabox.console.pages import (
     recovery,
     roles,
     screen,
+    security_groups,
     serial,
     sessions,
     settings,
@@ -51,7 +56,8 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups, columns, events, usage, metrics, nudges, serial, screen, buckets,
+    sign_ups, columns, events, usage, metrics, nudges, serial, screen,
+    instances, instance, launch, key_pairs, security_groups, buckets,
     users, groups, roles, policies, inline_policies, why_refused,
     accounts, instance_type_sizes, settings, mails, all_sessions, log, faults,
 )  # fmt: skip

@@ -19,11 +19,25 @@ class Offer:
     needs: tuple[str, str] | None = None
     section: str = ""  # one of SECTIONS, in whose order they are shown
     about: str = ""  # for a tile on the first page
+    also: tuple[str, ...] = ()  # other blueprints whose pages belong to it
 
 
 SECTIONS = ("", "Compute", "Storage", "People", "You", "Administration")
 OFFERS = (
     Offer("Home", "home.show", "home"),
+    Offer(
+        "Instances", "instances.show", "server", ("ec2", "DescribeInstances"), "Compute",
+        "What runs here: launch, look at consoles, stop, terminate.", ("instance", "launch"),
+    ),
+    Offer(
+        "Key pairs", "key_pairs.show", "key", ("ec2", "DescribeKeyPairs"), "Compute",
+        "Who may log in to new instances.",
+    ),
+    Offer(
+        "Security groups", "security_groups.show", "shield",
+        ("ec2", "DescribeSecurityGroups"), "Compute",
+        "Which packets reach instances, and leave them.",
+    ),
     Offer(
         "Buckets", "buckets.show_buckets", "bucket", section="Storage",
         about="Objects in folders: upload, look, share, and say who may.",
