@@ -14,6 +14,7 @@ from eucabox.console.pages import (
     home,
     password,
     recovery,
+    second_factor,
     sessions,
     sign_in,
     sign_up,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups,
+    sign_ups, second_factor,
 )  # fmt: skip
 
 

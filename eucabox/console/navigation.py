@@ -27,6 +27,10 @@ OFFERS = (
     ),
     Offer("Password", "password.show", "lock", section="You", about="Choose another one."),
     Offer(
+        "Second factor", "second_factor.show", "shield", section="You",
+        about="An app or device whose code you type when you sign in.",
+    ),
+    Offer(
         "Sessions", "sessions.show", "screen", section="You",
         about="Where you are signed in, and how to end it.",
     ),

@@ -4,7 +4,7 @@ import logging
 import threading
 
 from eucabox import logs
-from eucabox.console.attempt_limits import AttemptLimits
+from eucabox.iam.attempt_limits import AttemptLimits
 from eucabox.errors import PasswordsBusy
 from eucabox.iam.login_profiles import note_sign_in
 from eucabox.iam.passwords import check_password

@@ -3,9 +3,9 @@ thread until the database changes. Decides about no resource; see policy/decisio
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from eucabox.iam.caller import Caller, Session
+from eucabox.iam.caller import Caller
 from eucabox.iam.managed_policies import read_default_document
 from eucabox.iam.needed_permission import LoadedTags
 from eucabox.iam.policy import compile_identity_policy
@@ -21,6 +21,7 @@ OF_EVERY_REQUEST = frozenset(
     {
         "aws:currenttime",
         "aws:epochtime",
+        "aws:multifactorauthage",
         "aws:multifactorauthpresent",
         "aws:requestedregion",
         "aws:securetransport",
@@ -147,13 +148,13 @@ class Authorization:
         if caller is None:
             return WITHOUT
         if not caller.is_limited:
-            return UNLIMITED
+            return UNLIMITED if caller.sign_in is None else _tell_sign_in(caller)
         mark, local = self._state.mark(), self._local
         if mark is None:
             return self._load(caller)
         if getattr(local, "mark", None) != mark or len(local.known) > MOST_KNOWN:
             local.mark, local.older, local.known = mark, getattr(local, "known", {}), {}
-        name = caller.session.access_key_id if caller.session else caller.user_id
+        name = caller.session.access_key_id if caller.session else (caller.user_id, caller.sign_in)
         if name not in local.known:
             local.known[name] = self._load(caller, local.older.get(name))
         known: CallerPolicies = local.known[name]
@@ -175,7 +176,7 @@ class Authorization:
         )
         all_tags = LoadedTags(lambda: {**self._read_tags(owner_id), **tags})
         known = before._by_action if before and before.applicable == applicable else {}
-        return CallerPolicies(applicable, all_tags, _describe_session(session), known)
+        return CallerPolicies(applicable, all_tags, _describe_session(caller), known)
 
     def _read_own(self, kind: str, owner_id: str) -> list[tuple[str, str, str]]:
         """Return kind, name and text of each policy of a user or role, and of its boundary."""
@@ -196,14 +197,21 @@ class Authorization:
         return {row["key"]: row["value"] for row in self._state.query(sql, (owner_id,))}
 
 
-def _describe_session(session: Session | None) -> dict[str, str]:
-    if session is None:
+def _tell_sign_in(root: Caller) -> CallerPolicies:
+    """What conditions of other policies, as those of buckets, may ask of a root."""
+    return replace(UNLIMITED, facts=_describe_session(root))
+
+
+def _describe_session(caller: Caller) -> dict[str, str]:
+    begun = caller.session or caller.sign_in
+    if begun is None:  # an access key alone
         return {}
+    session = caller.session
     facts = {
-        "aws:MultiFactorAuthPresent": "true" if session.mfa else "false",
-        "aws:TokenIssueTime": session.created,
-        "aws:SourceIdentity": session.source_identity,
-        "aws:FederatedProvider": session.federated,
+        "aws:MultiFactorAuthPresent": "true" if begun.mfa else "false",
+        "aws:TokenIssueTime": begun.created,
+        "aws:SourceIdentity": session.source_identity if session else "",
+        "aws:FederatedProvider": session.federated if session else "",
     }
     return {key_name(key): value for key, value in facts.items() if value}
 
