@@ -1,14 +1,15 @@
-"""What every answer of the console carries, and the pages that say what went wrong."""
+"""What every answer of the console carries; what pages say after a form, and when it went wrong."""
 
 import logging
 
-from flask import Response, g, make_response, render_template, request
+from flask import Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from eucabox import logs
 from eucabox.console.guard import WrongHost
+from eucabox.console.notices import MOST_TEXT, Notice, Outcome
 from eucabox.console.site import current_console
-from eucabox.console.visitor import current_visitor, keep_visit
+from eucabox.console.visitor import current_visitor, is_renewal, keep_visit
 from eucabox.errors import Fault
 
 log = logging.getLogger("eucabox.console")
@@ -70,7 +71,8 @@ def finish(response: Response) -> Response:
     response.headers["Cache-Control"] = LONG if fresh else "no-store"
     if not is_asset:
         keep_visit(response)
-        _log(response.status_code)
+        if not is_renewal() or response.status_code >= 400:
+            _log(response.status_code)
     return response
 
 
@@ -117,6 +119,28 @@ def refuse_failure(_problem: Exception) -> Response:
     log.exception("a page of the console failed: request %s", number)
     text = f"Something broke. The log has the cause, at request {number}."
     return _show_plainly(InternalServerError.code, text)
+
+
+def redirect_with_notice(
+    endpoint: str, text: str, kind: str = "good", outcomes: tuple[Outcome, ...] = (), **values: str
+) -> Response:
+    """Lead the browser to a page (303) that shows a notice where its template has
+    `parts.messages()`; `values` are those of url_for."""
+    notice = Notice(text[:MOST_TEXT], kind, outcomes)
+    notice_id = current_console().notices.keep(_name_visitor(), notice)
+    address = url_for(endpoint, **values, notice=notice_id)
+    return make_response(redirect(address, 303))
+
+
+def find_notice() -> Notice | None:
+    """Return the notice that this request's address names, if it is this visitor's."""
+    notice_id = request.args.get("notice", "")
+    return current_console().notices.find(_name_visitor(), notice_id) if notice_id else None
+
+
+def _name_visitor() -> str:
+    session = current_visitor().session
+    return session["session_hash"] if session else ""
 
 
 def get_status(fault: Fault) -> int:

@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 from eucabox import ids
 from eucabox.console import answers, formats, guard, navigation, visitor
 from eucabox.console.pages import (
+    columns,
     confirmation,
     credentials,
     first_run,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups, second_factor,
+    sign_ups, columns, second_factor,
 )  # fmt: skip
 
 
@@ -61,6 +62,10 @@ def _offer(app: Console) -> dict[str, object]:
         "csrf": visitor.show_csrf,
         "offers": navigation.list_offers(current.caller),
         "here": request.endpoint or "",
+        "notice": answers.find_notice,
+        "may": lambda service, name: bool(
+            current.caller and navigation.may(current.caller, service, name)
+        ),
         "asset": lambda name: url_for("static", filename=name, v=app.assets_version),
         "region": app.cloud.config.cloud.region,
     }

@@ -21,6 +21,8 @@ def register(filters: MutableMapping[str, Callable[..., object]]) -> None:
     filters["moment"] = show_moment
     filters["age"] = show_age
     filters["browser"] = name_browser
+    filters["number"] = show_number
+    filters["size"] = show_size
 
 
 def to_datetime(value: object) -> datetime | None:
@@ -53,3 +55,17 @@ def name_browser(agent: str) -> str:
     browser = next((name for mark, name in BROWSERS if mark in agent), "Another program")
     system = next((name for mark, name in SYSTEMS if mark in agent), "")
     return f"{browser} on {system}" if system else browser
+
+
+def show_number(value: float) -> str:
+    """Return a number as 12,345."""
+    return f"{value:,}"
+
+
+def show_size(size: float) -> str:
+    """Return a size in bytes as 12 B, 3.4 KiB, 56 GiB."""
+    units = iter(("B", "KiB", "MiB", "GiB", "TiB"))
+    unit = next(units)
+    while size >= 1024 and unit != "TiB":
+        size, unit = size / 1024, next(units)
+    return f"{size:.1f} {unit}" if unit != "B" and size < 10 else f"{size:,.0f} {unit}"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, redirect, request, url_for
+from flask import Response, make_response, redirect, request, url_for
 from werkzeug.exceptions import (
     BadRequest,
     Forbidden,
@@ -114,10 +114,19 @@ def _ask_to_sign_in(visitor: Visitor) -> Response | None:
     if view is None or endpoint == "static" or getattr(view, PUBLIC, False):
         return None
     if visitor.session is None:
-        return _send_to("sign_in.show", next=_target())
+        is_part = request.headers.get("HX-Request") == "true"
+        return _have_reloaded() if is_part else _send_to("sign_in.show", next=_target())
     if visitor.session["password_reset_required"] and endpoint not in NEEDED_WITH_OLD_PASSWORD:
         return _send_to("password.show")
     return None
+
+
+def _have_reloaded() -> Response:
+    """A page whose session is over gets no other page into one of its parts, but loads anew."""
+    response = make_response("The session is over.\n", 401)
+    response.headers["HX-Refresh"] = "true"
+    response.mimetype = "text/plain"
+    return response
 
 
 def _target() -> str | None:

@@ -103,8 +103,9 @@ class LoginSessions:
             self._state.insert("login_sessions", row)
         return token
 
-    def find(self, token: str) -> LiveSessionRow | None:
-        """Return the live session of a secret, and count it as used; None where there is none."""
+    def find(self, token: str, *, is_use: bool = True) -> LiveSessionRow | None:
+        """Return the live session of a secret; None where there is none. It is counted as used
+        unless `is_use` is false: a page that renews itself is no sign of its visitor."""
         if not is_token(token):
             return None
         now = datetime.now(UTC)
@@ -113,7 +114,7 @@ class LoginSessions:
           and s.password_created = u.password_created and u.password <> ''"""
         bounds = (ids.time_text(now), ids.time_text(now - self._idle))
         row = self._state.select_one(LiveSessionRow, sql, (hash_token(token), *bounds))
-        if row and ids.parse_time(row["last_used"]) < now - USED_AGAIN:
+        if row and is_use and ids.parse_time(row["last_used"]) < now - USED_AGAIN:
             where = {"session_hash": row["session_hash"]}
             self._state.update("login_sessions", where, last_used=ids.time_text(now))
         return row

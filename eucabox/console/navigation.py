@@ -15,10 +15,11 @@ class Offer:
     endpoint: str
     icon: str
     needs: tuple[str, str] | None = None
-    section: str = ""
+    section: str = ""  # one of SECTIONS, in whose order they are shown
     about: str = ""  # for a tile on the first page
 
 
+SECTIONS = ("", "Compute", "Storage", "People", "You", "Administration")
 OFFERS = (
     Offer("Home", "home.show", "home"),
     Offer(
@@ -45,7 +46,8 @@ def list_offers(caller: Caller | None) -> list[Offer]:
     """Return the pages for a user; none for one who has not signed in."""
     if caller is None:
         return []
-    return [each for each in OFFERS if each.needs is None or may(caller, *each.needs)]
+    offers = [each for each in OFFERS if each.needs is None or may(caller, *each.needs)]
+    return sorted(offers, key=lambda each: SECTIONS.index(each.section))
 
 
 def may(caller: Caller, service: str, name: str) -> bool:

@@ -11,6 +11,7 @@ from jinja2 import StrictUndefined
 from eucabox.iam.attempt_limits import AttemptLimits
 from eucabox.console.half_sign_ins import HalfSignIns
 from eucabox.console.login_sessions import LoginSessions
+from eucabox.console.notices import Notices
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -27,6 +28,7 @@ class Console(Flask):
         self.login_sessions = LoginSessions(cloud.state, lambda: cloud.config.console)
         self.half_sign_ins = HalfSignIns()
         self.limits = AttemptLimits()
+        self.notices = Notices()
         self.config["MAX_CONTENT_LENGTH"] = MOST_BODY
         self.url_map.merge_slashes = False
         self.jinja_env.undefined = StrictUndefined

@@ -44,7 +44,7 @@ def load_visitor() -> Visitor:
     """Find out who sent this request, from its cookies alone."""
     console = current_console()
     token = request.cookies.get(LOGIN_COOKIE, "")
-    session = console.login_sessions.find(token)
+    session = console.login_sessions.find(token, is_use=not is_renewal())
     caller = _find_caller(session) if session else None
     if session and caller:
         visitor = Visitor(token, session, caller)
@@ -53,6 +53,11 @@ def load_visitor() -> Visitor:
         visitor = Visitor(held if is_token(held) else make_token(), is_new=not is_token(held))
     g.visitor = visitor
     return visitor
+
+
+def is_renewal() -> bool:
+    """Whether a page asks by itself for a part of it anew, and nobody need be there."""
+    return request.method == "GET" and request.headers.get("X-Renewal") == "yes"
 
 
 def _find_caller(session: LiveSessionRow) -> Caller | None:

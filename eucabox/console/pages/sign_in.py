@@ -26,7 +26,7 @@ from eucabox.iam.second_factors import CONSOLE
 pages = Blueprint("sign_in", __name__)
 Function = TypeVar("Function")
 MOST_NAME, MOST_PASSWORD = 128, 1024
-OWN_PATH = re.compile(r"/(?!/)[A-Za-z0-9/_.-]*(\?[A-Za-z0-9=&_%.-]*)?", re.ASCII)
+OWN_PATH = re.compile(r"/(?!/)[A-Za-z0-9/_.-]*(\?[A-Za-z0-9=&_%.+-]*)?", re.ASCII)
 WRONG = "No user has these names and this password."
 WRONG_CODE = "That is not the code of now, or it was used already. Wait for the next one."
 MOST_CODE = 16  # as people type it, with blanks
