@@ -234,14 +234,19 @@ class Accounts:
 
     def user_credentials(self, caller: Caller) -> UserCredentials:
         """Return a user's newest active access key and certificate, with their secrets."""
-        key = self._find_newest(UserKeyRow, "access_keys", "secret", caller)
+        credential = self.find_newest_key(caller)
         pair = self._find_newest(UserCertificateRow, "certificates", "private_key", caller)
-        credential = self.credential(key["access_key_id"])
-        assert credential is not None
         private_key = self._seal.open(pair["private_key"], "user key").decode()
         return UserCredentials(
             credential.caller, credential.secret, pair["certificate"], private_key
         )
+
+    def find_newest_key(self, caller: Caller) -> Credential:
+        """Return a user's newest active access key; raises NoActiveCredential."""
+        key = self._find_newest(UserKeyRow, "access_keys", "secret", caller)
+        credential = self.credential(key["access_key_id"])
+        assert credential is not None
+        return credential
 
     def certificates(self, account_id: str | None = None) -> list[str]:
         """Return the active users' certificates as PEM, of one account or of all."""
