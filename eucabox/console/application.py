@@ -8,11 +8,15 @@ from werkzeug.exceptions import HTTPException
 from eucabox import ids
 from eucabox.console import answers, formats, guard, navigation, visitor
 from eucabox.console.pages import (
+    buckets,
     columns,
     confirmation,
     credentials,
     first_run,
     home,
+    image,
+    image_upload,
+    images,
     password,
     recovery,
     second_factor,
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
     sign_ups, columns, second_factor,
+    images, image, image_upload, buckets,
 )  # fmt: skip
 
 

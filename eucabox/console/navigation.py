@@ -23,6 +23,10 @@ SECTIONS = ("", "Compute", "Storage", "People", "You", "Administration")
 OFFERS = (
     Offer("Home", "home.show", "home"),
     Offer(
+        "Images", "images.show", "disc", ("ec2", "DescribeImages"), "Compute",
+        "What instances are made of: upload disks, share and launch them.",
+    ),
+    Offer(
         "Credentials", "credentials.show", "key", section="You",
         about="Access keys, certificates and the zip for your clients.",
     ),

@@ -11,7 +11,10 @@ OUTSIDE = (
     "/sign-in", "/sign-in?note=left", "/sign-up", "/sign-up/thanks", "/recover", "/recover/sent",
     "/recover?code=x", "/confirm?code=x", "/none",
 )  # fmt: skip
-INSIDE = ("/", "/credentials", "/password", "/sessions", "/sign-ups", "/none")
+INSIDE = (
+    "/", "/images", "/images/upload", "/credentials", "/password", "/second-factor", "/sessions", "/sign-ups",
+    "/none",
+)  # fmt: skip
 PEOPLE = (
     ("ann", "Ann Lee", "Institute of Applied Clouds", "Simulations of weather, in the evenings."),
     ("b.johansson-o-connor", "Bertil Johansson O'Connor", "Physics", "Two instances for a course."),

@@ -20,7 +20,10 @@ from tests.live.process import Running, running
 from tests.live.s3 import a_name
 from tests.mail.post_office import Handler, serve, wait_until
 
-PAGES = ("/", "/credentials", "/password", "/sessions", "/sign-ups", "/none")
+PAGES = (
+    "/", "/credentials", "/password", "/second-factor", "/sessions", "/sign-ups", "/images",
+    "/images/upload", "/none",
+)  # fmt: skip
 OUTSIDE = (
     "/sign-in", "/sign-up", "/sign-up/thanks", "/recover", "/recover/sent", "/recover?code=x",
     "/confirm?code=x", "/confirm", "/none",
