@@ -4,8 +4,8 @@ import logging
 import threading
 
 from eucabox import logs
-from eucabox.iam.attempt_limits import AttemptLimits
 from eucabox.errors import PasswordsBusy
+from eucabox.iam.attempt_limits import AttemptLimits
 from eucabox.iam.login_profiles import note_sign_in
 from eucabox.iam.passwords import check_password
 from eucabox.iam.rows import UserRow

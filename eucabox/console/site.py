@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, current_app
 from jinja2 import StrictUndefined
 
-from eucabox.iam.attempt_limits import AttemptLimits
 from eucabox.console.half_sign_ins import HalfSignIns
 from eucabox.console.login_sessions import LoginSessions
 from eucabox.console.notices import Notices
+from eucabox.iam.attempt_limits import AttemptLimits
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud

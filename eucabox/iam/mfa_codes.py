@@ -3,6 +3,7 @@ when a device showed a code. Stores nothing, and knows no device."""
 
 import hmac
 import io
+import itertools
 import time
 
 import pyotp
@@ -42,7 +43,7 @@ def find_pair(seed: str, first: str, second: str, expected: int) -> int | None:
     """Return the step of the second of two codes that follow each other, None where they do not,
     or lie farther from the expected step than a device's clock is wrong."""
     shown = [show_code(seed, step) for step in range(expected - WIDEST, expected + WIDEST + 1)]
-    pairs = enumerate(zip(shown, shown[1:], strict=False), expected - WIDEST + 1)
+    pairs = enumerate(itertools.pairwise(shown), expected - WIDEST + 1)
     return _find_last([n for n, pair in pairs if _is_same("".join(pair), first + second)])
 
 

@@ -152,7 +152,13 @@ def test_what_is_larger_than_any_instance_and_what_is_taken_is_told_at_once(
     taken = json.loads(prepare(own, disk, name="mine").text)
     assert taken["code"] == "InvalidAMIName.Duplicate"
     assert prepare(own, disk, name="x").status_code == 400
-    for wrong in ({"head": "%"}, {"size": "-1"}, {"size": "x"}, {"file": "a\nb"}, {"head": "A" * 8000}):
+    for wrong in (
+        {"head": "%"},
+        {"size": "-1"},
+        {"size": "x"},
+        {"file": "a\nb"},
+        {"head": "A" * 8000},
+    ):
         assert prepare(own, disk, **wrong).status_code == 400
     assert prepare(own, disk, bucket="A B").status_code == 400
 

@@ -162,7 +162,9 @@ def test_a_password_that_changes_meanwhile_ends_the_half_sign_in(
     assert half.get("/").status_code == 303
 
 
-def test_wrong_codes_at_the_set_up_leave_its_picture(visit: Visit, alice: Caller, clock: Clock) -> None:
+def test_wrong_codes_at_the_set_up_leave_its_picture(
+    visit: Visit, alice: Caller, clock: Clock
+) -> None:
     visit.sign_in("alice")
     page = visit.post("/second-factor/create", {"password": PASSWORD, "name": "phone"})
     serial, seed = read_device(page)

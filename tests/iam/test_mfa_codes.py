@@ -12,7 +12,12 @@ SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # of RFC 6238: "12345678901234567890"
 
 @pytest.mark.parametrize(
     ("seconds", "code"),
-    [(59, "287082"), (1_111_111_109, "081804"), (1_234_567_890, "005924"), (2_000_000_000, "279037")],
+    [
+        (59, "287082"),
+        (1_111_111_109, "081804"),
+        (1_234_567_890, "005924"),
+        (2_000_000_000, "279037"),
+    ],
 )
 def test_the_codes_are_those_of_the_standard(seconds: int, code: str) -> None:
     assert mfa_codes.show_code(SEED, seconds // mfa_codes.STEP) == code
@@ -31,7 +36,9 @@ def test_a_code_counts_a_step_before_and_after(late: int, found: int | None) -> 
     assert step == (None if found is None else 1000 - found)
 
 
-@pytest.mark.parametrize("code", ["", "12345", "abcdef", "\u0661\u0662\u0663\u0664\u0665\u0666", "\ud800"])
+@pytest.mark.parametrize(
+    "code", ["", "12345", "abcdef", "\u0661\u0662\u0663\u0664\u0665\u0666", "\ud800"]
+)
 def test_what_is_no_code_is_none_of_a_device(code: str) -> None:
     assert mfa_codes.find_step(SEED, code, 1000) is None
 

@@ -12,8 +12,8 @@ OUTSIDE = (
     "/recover?code=x", "/confirm?code=x", "/none",
 )  # fmt: skip
 INSIDE = (
-    "/", "/images", "/images/upload", "/credentials", "/password", "/second-factor", "/sessions", "/sign-ups",
-    "/none",
+    "/", "/images", "/images/upload", "/credentials", "/password", "/second-factor", "/sessions",
+    "/sign-ups", "/none",
 )  # fmt: skip
 PEOPLE = (
     ("ann", "Ann Lee", "Institute of Applied Clouds", "Simulations of weather, in the evenings."),

@@ -57,7 +57,12 @@ def _disk(guest: TinyGuest, tmp_path: Path) -> Path:
 
 
 def slow_down(page: Page) -> None:
-    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": SPEED}
+    conditions = {
+        "offline": False,
+        "latency": 0,
+        "downloadThroughput": -1,
+        "uploadThroughput": SPEED,
+    }
     client = page.context.new_cdp_session(page)
     client.send("Network.enable")
     client.send("Network.emulateNetworkConditions", conditions)
@@ -144,7 +149,9 @@ def test_what_arrived_stays_when_the_page_is_left(visit: Visit, disk: Path) -> N
     assert 0 < len(parts) < 9, "a dozen would be all of them"
 
 
-def test_an_upload_is_cancelled_and_leaves_nothing(visit: Visit, cloud: Running, disk: Path) -> None:
+def test_an_upload_is_cancelled_and_leaves_nothing(
+    visit: Visit, cloud: Running, disk: Path
+) -> None:
     page = visit.open("/images/upload")
     slow_down(page)
     begin(page, disk, "third")

@@ -24,7 +24,6 @@ from eucabox.iam.session_requests import (
     read_session_tags,
 )
 
-
 # as the facts of a caller are written, so that they stand in their place
 MFA_FACTS = {"aws:multifactorauthpresent": "true", "aws:multifactorauthage": "0"}
 

@@ -34,7 +34,8 @@ def show() -> Response:
 @answer_in_json
 def prepare() -> Response:
     """Look at the first bytes of a file before all of it is sent, make its bucket if need be, and
-    answer where it goes: {"bucket", "key"}. The same file goes to the same key until it is there."""
+    answer where it goes: {"bucket", "key"}. The same file goes to the same key until it is
+    there."""
     file = _read_file_name()
     _check_name(request.form.get("name", ""))
     read_disk_size(_read_head(), _read_size(), file)

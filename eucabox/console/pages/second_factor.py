@@ -1,4 +1,4 @@
-"""One's own MFA devices: set one up with a QR code and two codes of it, set its clock, remove it."""
+"""One's own MFA devices: set one up by a QR code and two codes of it, set its clock, remove it."""
 
 import base64
 from collections.abc import Mapping

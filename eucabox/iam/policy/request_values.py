@@ -105,9 +105,7 @@ OTHERS: dict[str, Callable[[RequestValues], Sequence[str] | None]] = {
     "aws:currenttime": lambda values: (values.now().isoformat(),),
     "aws:epochtime": lambda values: (str(int(values.now().timestamp())),),
     "aws:multifactorauthage": RequestValues._read_mfa_age,
-    MFA: lambda values: (
-        None if values.mfa is None else (str(values.mfa).lower(),)
-    ),
+    MFA: lambda values: None if values.mfa is None else (str(values.mfa).lower(),),
     "aws:principalaccount": lambda values: _one(getattr(values.principal, "account_id", "")),
     "aws:principalarn": RequestValues._read_principal_arn,
     "aws:principalisawsservice": lambda values: ("false",),

@@ -136,9 +136,7 @@ def test_a_root_has_its_own_and_the_summary_counts(people: People, clock: Clock)
     assert len(people.page_all("ListMFADevices", "mfa_devices")) == 3
 
 
-def test_there_are_so_many(
-    people: People, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_there_are_so_many(people: People, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mfa_devices, "MOST_OF_A_USER", 1)
     monkeypatch.setattr(mfa_devices, "MOST_UNASSIGNED", 2)
     serial, seed = create(people, "1")
