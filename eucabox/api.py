@@ -16,6 +16,7 @@ from flask import Flask, Response
 from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
+from eucabox.events.request_counts import REQUESTS
 from eucabox.iam.credentials_folder import endpoint
 from eucabox.wire.request import (
     Answer,
@@ -86,6 +87,7 @@ class ApiDispatcher:
         self._cloud = cloud
         self._choose = choose
         self._pages = pages
+        REQUESTS.names = actions.ACTIONS
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one of our own pages; the server hands API requests to `handle`."""
@@ -146,7 +148,9 @@ class ApiDispatcher:
                 confines = self._cloud.config.api.sandbox_pages
                 middleware.finish(self._cloud, exchange, confines=confines)
             line["status"] = answer.status
-            line["ms"] = (time.perf_counter() - started) * 1000
+            seconds = time.perf_counter() - started
+            line["ms"] = seconds * 1000
+            REQUESTS.count(line["service"], line.get("action", ""), line["outcome"], seconds)
         return answer
 
     def _dispatch(self, exchange: Exchange, line: dict[str, object]) -> Answer:

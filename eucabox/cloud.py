@@ -19,6 +19,7 @@ from eucabox.config import Config
 from eucabox.ec2 import instances
 from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault, FilesOfAnotherUser
+from eucabox.events import EventLog
 from eucabox.iam import account_limits, credentials_folder
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.sign_up import FirstRun, Recovery, SignUps
@@ -63,6 +64,7 @@ class Cloud:
             configuration.keep_names(config)
         self._status = data / "run" / "status.json"
         self.state = State(data / "eucabox.db")
+        self.events = EventLog(self.state)
         self.accounts = Accounts(config, self.state)
         administrator = self.accounts.ensure_administrator().account_id
         self.store = Store(
@@ -204,6 +206,7 @@ class Cloud:
         self.network.stop()
         self.access_log.close()
         self.store.close()
+        self.events.close()
         self.state.close()
         self._lock.release()
 

@@ -175,8 +175,17 @@ class Images:
 
     def mark_failed(self, image_id: str, reason: str) -> None:
         """Mark a pending image failed."""
-        where = {"image_id": image_id, "state": "pending"}
-        self.state.update("images", where, state="failed", state_reason=reason)
+        self._change(image_id, "failed", state_reason=reason)
+
+    def _change(self, image_id: str, new: str, **columns: object) -> None:
+        """Bring a pending image to its next state, which is an event too."""
+        with self.state.transaction():
+            where = {"image_id": image_id, "state": "pending"}
+            if self.state.update("images", where, state=new, **columns):
+                row = self._get_row(image_id)
+                self.state.insert("events", image_rows.make_event(row))
+                self.state.announce(row["account_id"], "images")
+                self.state.announce(row["account_id"], "events")
 
     def copy(
         self,
@@ -410,27 +419,25 @@ class Images:
         return image_id
 
     def _finish(self, row: ImageRow) -> None:
-        where = {"image_id": row["image_id"], "state": "pending"}
+        image_id = row["image_id"]
         try:
             go_on = self._check_still_wanted(row)
             self._copy_objects(row, go_on)
             entry = self.ensure_cached(row, go_on)
-            self.state.update(
-                "images", where, state="available", **image_rows.columns_from_entry(row, entry)
-            )
+            self._change(image_id, "available", **image_rows.columns_from_entry(row, entry))
         except StoppedError:
             log.info("%s stays pending until the next start", row["image_id"])
         except Fault as fault:
             log.warning("%s failed: %s", row["image_id"], fault.message)
-            self.state.update("images", where, state="failed", state_reason=fault.message)
+            self.mark_failed(image_id, fault.message)
         except OSError as problem:
             log.error("%s failed: %s", row["image_id"], problem)
             reason = f"This host could not store the image: {problem.strerror or 'it failed'}."
-            self.state.update("images", where, state="failed", state_reason=reason)
+            self.mark_failed(image_id, reason)
         except Exception:  # otherwise the image would stay pending for ever
             log.exception("%s failed", row["image_id"])
             reason = "Something in this cloud went wrong; its log says what. Register it again."
-            self.state.update("images", where, state="failed", state_reason=reason)
+            self.mark_failed(image_id, reason)
 
     def _pin(self, pins: contextlib.ExitStack, image_id: str, progress: Progress) -> CacheEntry:
         """Return an image's entry, pinned: it could be dropped between finding and pinning."""

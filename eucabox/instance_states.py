@@ -103,6 +103,16 @@ HOST_RESTARTED = internal_error("The host was restarted, which ends its instance
 PURGED = internal_error("The instances of this host were ended by its administrator")
 BUNDLING = internal_error("The instance is shut down to be bundled")
 
+TOPICS = ("instances", "events")  # what others are told of a change
+STATE_CHANGE = "InstanceStateChange"  # its name among the events
+# The request that caused a change is the one that wanted it, or else the one of the launch.
+_RECORD = f"""insert into events (time, account_id, user, service, action, resources, outcome,
+  reason, request_id, source, refused)
+  select state_time, account_id, '', 'node', '{STATE_CHANGE}', instance_id, state,
+  state_reason_message,
+  case when wanted_request_id <> '' then wanted_request_id else request_id end, '', 0
+  from instances where instance_id = ?"""
+
 
 def sql_list(states: Iterable[InstanceState]) -> str:
     """Return states as SQL has them after `in`: ('pending', 'running')."""
@@ -134,7 +144,8 @@ def change(
 ) -> bool:
     """Bring a row from one state to the next; False, and nothing written, if it is not in `old`.
 
-    Without a reason the row keeps the one that it has. Other columns are written with the state.
+    Without a reason the row keeps the one that it has. Other columns are written with the state,
+    and so is an event.
     An instance that ends loses the credentials of its role at once, and at last its profile.
     Raises TransitionNotAllowedError.
     """
@@ -145,8 +156,11 @@ def change(
     columns |= {"state": new.value, "state_code": new.code}
     columns |= {"state_time": ids.now(), "state_clock": steady_clock.reading()}
     where = {"instance_id": instance_id, "state": old.value}
-    with state.transaction():
+    with state.transaction() as database:
         changed = bool(state.update("instances", where, **columns))
+        if changed:
+            database.conn.execute(_RECORD, (instance_id,))
+            _announce(state, instance_id)
         if changed and new in ENDED:
             state.delete("sessions", {"instance_id": instance_id})
         if changed and new is InstanceState.TERMINATED:
@@ -164,3 +178,9 @@ def change_from_any(
     """Bring a row to the next state from whichever of these it is in; False if from none."""
     with state.transaction():
         return any(change(state, instance_id, each, new, reason) for each in old)
+
+
+def _announce(state: State, instance_id: str) -> None:
+    row = state.one("select account_id from instances where instance_id = ?", (instance_id,))
+    for topic in TOPICS if row else ():
+        state.announce(row["account_id"], topic)

@@ -28,6 +28,7 @@ from eucabox.domains.reconciler import SWEEP, Reconciler
 from eucabox.domains.security_groups import SecurityGroupFilters
 from eucabox.domains.stopper import Stopper
 from eucabox.domains.termination import Terminator
+from eucabox.domains.usage_sampler import UsageSampler
 from eucabox.domains.worker_pool import WorkerPool
 from eucabox.errors import Fault, InstanceNotFound, ScreensBusy, ScreenUnreadable
 from eucabox.hypervisor import Choice, Hypervisor
@@ -77,6 +78,12 @@ class Node:
         self._looking_after = WorkerPool("probe", PROBERS, lambda: None)
         self._pictures = threading.Semaphore(PICTURES)
         self._on_change: Callable[[], None] = lambda: None
+        self.usage = UsageSampler(
+            domains,
+            self._describe,
+            lambda instance_id: ids.tap(instance_id, network.bridge),
+            self._rows.announce_usage,
+        )
         self._health = Health(folder, domains, self._looking_after, self._report_change)
         facts = Facts(state, folder, network)
         self._hooks = Hooks(config, facts)
@@ -177,6 +184,7 @@ class Node:
         self._connection.start()
         self._filters.start()
         self._thread.start()
+        self.usage.start()
 
     def stop(self) -> None:
         """End the loop; guests run on, launches are taken up at the next start."""
@@ -185,6 +193,7 @@ class Node:
             self._awake.notify_all()
         if self._thread.is_alive():
             self._thread.join(STOP_WAIT)
+        self.usage.stop()
         self._filters.stop(STOP_WAIT)
         self._consoles.stop()
         self._launcher.stop()

@@ -270,10 +270,21 @@ create index mfa_devices_by_user on mfa_devices (user_id);
 alter table login_sessions add column mfa integer not null default 0
 """
 
+# What happened, the newest of each account: what was asked for, and what became of instances.
+# An account "" is the cloud itself. `refused` rows have a bound of their own.
+EVENTS = """
+create table events (event_id integer primary key autoincrement, time text not null,
+  account_id text not null, user text not null, service text not null, action text not null,
+  resources text not null, outcome text not null, reason text not null,
+  request_id text not null, source text not null, refused integer not null);
+create index events_by_account on events (account_id, refused, event_id)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
-    INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS, MFA_DEVICES,
+    INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS,
+    EVENTS, MFA_DEVICES,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -467,6 +478,24 @@ class MailRow(TypedDict):
     problem: str
 
 
+class EventRow(TypedDict):
+    """What happened. `user` is ACCOUNT/USER, "" for the cloud itself; `resources` are names, a line
+    each; `outcome` is "ok", an error's code, or the state that an instance came to."""
+
+    event_id: int
+    time: str
+    account_id: str
+    user: str
+    service: str
+    action: str
+    resources: str
+    outcome: str
+    reason: str
+    request_id: str
+    source: str
+    refused: int
+
+
 ROW_TYPES = {
     "accounts": AccountRow,
     "key_pairs": KeyPairRow,
@@ -478,4 +507,5 @@ ROW_TYPES = {
     "instance_profile_associations": InstanceProfileAssociationRow,
     "reservations": ReservationRow,
     "mails": MailRow,
+    "events": EventRow,
 }

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +92,8 @@ class State:
 
     def __init__(self, path: Path, *, migrates: bool = True) -> None:
         self.path = path
+        # Called with an account and a topic for what `announce` was told; must be quick.
+        self.on_announced: Callable[[str, str], None] = lambda account_id, topic: None
         self._local = threading.local()
         self._open: weakref.WeakSet[_ThreadConnection] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -157,9 +159,25 @@ class State:
         except BaseException:
             connection.in_transaction_block = False
             connection.execute("ROLLBACK")
+            self._take_announced()
             raise
         connection.in_transaction_block = False
         connection.execute("COMMIT")
+        for account_id, topic in self._take_announced():
+            self.on_announced(account_id, topic)
+
+    def announce(self, account_id: str, topic: str) -> None:
+        """Tell `on_announced` that an account's things of this kind changed: once this thread's
+        transaction is committed, and not at all where it is undone."""
+        if self._connection().in_transaction:
+            announced: set[tuple[str, str]] = self._local.__dict__.setdefault("announced", set())
+            announced.add((account_id, topic))
+        else:
+            self.on_announced(account_id, topic)
+
+    def _take_announced(self) -> set[tuple[str, str]]:
+        announced: set[tuple[str, str]] = self._local.__dict__.pop("announced", set())
+        return announced
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:

@@ -27,6 +27,7 @@ from eucabox.server.listener import Listener
 from eucabox.state import State
 from eucabox.wire.request import Answer, FileBody, Request
 from eucabox.wire.s3 import middleware
+from tests.kept_events import KeptEvents
 from tests.wire.http_client import Http
 
 
@@ -38,7 +39,12 @@ def _cloud(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     accounts = Accounts(config, state)
     logs = AccessLog(store, config.bucket_root / ".eucabox" / "access", "eucabox", lambda: 300)
     yield SimpleNamespace(
-        config=config, state=state, accounts=accounts, store=store, access_log=logs
+        config=config,
+        state=state,
+        accounts=accounts,
+        store=store,
+        access_log=logs,
+        events=KeptEvents(),
     )
     store.close()
     state.close()

@@ -12,7 +12,7 @@ FLOORS = {
     4: ("cli", "api", "server", "console", "wire", "__main__"),
     3: ("actions", "cloud"),
     2: ("node", "domains", "images", "image", "bucket", "store", "s3", "ec2", "iam",
-        "mail"),
+        "mail", "events"),
     1: ("hypervisor", "network"),
     0: (
         "state", "schema", "config", "errors", "ids", "run", "seal", "atomic_files",

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from eucabox import logs
-from eucabox.actions import delegation, permissions, unsupported
+from eucabox.actions import delegation, permissions, recording, unsupported
 from eucabox.config import LimitsSection
 from eucabox.errors import (
     AccessDenied,
@@ -48,7 +48,6 @@ log = logging.getLogger("eucabox.actions")
 Result = dict[str, object]  # the members of an answer
 # S3 members that describe the request body; the wire has already checked it against them
 VALIDATED_BY_WIRE = ("content_md5", "checksum_algorithm")
-MAKING = frozenset({"GetSessionToken"})  # what is named like a verb that only reads
 DRY_RUN = "dry_run"  # a member of every EC2 action
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -137,9 +136,12 @@ class Action:
     @property
     def reads(self) -> bool:
         """True for an action that changes nothing."""
-        if self.name in MAKING:
-            return False
-        return self.name.startswith(("Describe", "Get", "List", "Head"))
+        return recording.is_reading(self.name)
+
+    @cached_property
+    def is_recorded(self) -> bool:
+        """True for one that is an event."""
+        return recording.is_recorded(self.service, self.name)
 
 
 ACTIONS: dict[tuple[str, str], Action] = {}
@@ -195,7 +197,7 @@ def perform(service: str, name: str, call: Call, params: dict[str, object]) -> R
     Bad input raises a Fault and nothing else.
     """
     started = time.perf_counter()
-    outcome = "InternalError"
+    outcome, reason, result, definition = Fault.code, "", None, None
     with logs.about(request_id=call.request_id):
         try:
             definition = _look_up(service, name)
@@ -216,9 +218,11 @@ def perform(service: str, name: str, call: Call, params: dict[str, object]) -> R
             outcome = "ok"
             return result
         except Fault as fault:
-            outcome = fault.code
+            outcome, reason = fault.code, fault.message
             raise
         finally:
+            if definition is not None and definition.is_recorded and not params.get(DRY_RUN):
+                recording.record(call, service, name, result, outcome, reason)
             _log(service, name, call, params, outcome, time.perf_counter() - started)
 
 

@@ -42,6 +42,8 @@ DENIED_WITH = {
     "ResyncOwnMFADevice": "ResyncMFADevice",
     "DeleteOwnMFADevice": "DeactivateMFADevice",
 }
+# Verbs of our own that show what another one lists: who may do that may do this.
+JUDGED_AS = {("bootstrap", "DescribeUsage"): ("ec2", "DescribeInstances")}
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
 OWN_PASSWORD = ("iam:ChangePassword", "iam:GetAccountPasswordPolicy")
 LONGEST_SHOWN = 300  # characters of a resource in a refusal
@@ -54,6 +56,7 @@ def check(call: "Call", caller: Caller, service: str, name: str) -> None:
         _check_session(caller, service, name)
     if service == "console" and name in DENIED_WITH:
         _check_not_denied(call, caller, DENIED_WITH[name])
+    service, name = JUDGED_AS.get((service, name), (service, name))
     if service not in ELSEWHERE and (service, name) not in FREE:
         policies = call.find_policies()
         action = NeededPermission(f"{service}:{name}")

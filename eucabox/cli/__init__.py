@@ -30,6 +30,7 @@ class Commands(click.Group):
         "config": "config",
         "doctor": "doctor",
         "logs": "logs",
+        "events": "events",
         "report": "report",
         "credentials": "users",
         "user": "people",

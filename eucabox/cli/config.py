@@ -15,7 +15,8 @@ from eucabox.config import Config
 from eucabox.errors import ConfigError
 from eucabox.mail import settings as mail_settings
 
-SECRET, HIDDEN = "password", "[not shown]"  # a key whose value is printed nowhere
+SECRETS = ("password", "metrics_token")  # keys whose values are printed nowhere
+HIDDEN = "[not shown]"
 
 
 @click.group()
@@ -77,7 +78,7 @@ def _text(key: str, value: Any) -> str:
 
 
 def _plain(key: str, value: Any) -> Any:
-    if key == SECRET:
+    if key in SECRETS:
         return HIDDEN
     return str(value) if isinstance(value, Path) else value
 

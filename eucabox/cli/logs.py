@@ -61,7 +61,7 @@ def logs(
     if role:
         choices.append(lambda facts: facts.get("role") == role)
     if since:
-        first = _parse_since(since)
+        first = parse_since(since)
         choices.append(lambda facts: facts.get("time", "") >= first)
     for line in _read(settings.config, follow):
         facts = log.parse(line)
@@ -121,7 +121,7 @@ def _split_lines(text: str) -> list[str]:
     return [line for line in text.split("\n") if line]
 
 
-def _parse_since(text: str) -> str:
+def parse_since(text: str) -> str:
     """Return a time of the log from an age or a time; raises a usage error."""
     age = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if age:

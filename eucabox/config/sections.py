@@ -86,6 +86,13 @@ def _absolute_or_none(value: str) -> str:
     return "" if not value else _absolute(Path(value))
 
 
+def _token_or_none(value: str) -> str:
+    fits = value.isascii() and value.isprintable() and " " not in value
+    if not value or (fits and 16 <= len(value) <= 256):
+        return ""
+    return "must have 16 to 256 letters, digits and signs, without blanks"
+
+
 def _key_names(value: str) -> str:
     names = words(value)
     plain = all(
@@ -180,6 +187,7 @@ class ConsoleSection:
     threads: int = _key(8, _between(2, 128))
     idle_minutes: int = _key(60, _between(1, 1440), reload=True)
     session_hours: int = _key(12, _between(1, 720), reload=True)
+    metrics_token: str = _key("", _token_or_none, reload=True)
 
     @cached_property
     def known_hosts(self) -> tuple[str, ...]:

@@ -1,16 +1,18 @@
 """What every answer of the console carries; what pages say after a form, and when it went wrong."""
 
 import logging
+import time
 
 from flask import Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from eucabox import logs
-from eucabox.console.guard import WrongHost
+from eucabox.console.guard import METRICS, WrongHost
 from eucabox.console.notices import MOST_TEXT, Notice, Outcome
 from eucabox.console.site import current_console
 from eucabox.console.visitor import current_visitor, is_renewal, keep_visit
 from eucabox.errors import Fault
+from eucabox.events.request_counts import PAGES
 
 log = logging.getLogger("eucabox.console")
 
@@ -71,7 +73,10 @@ def finish(response: Response) -> Response:
     response.headers["Cache-Control"] = LONG if fresh else "no-store"
     if not is_asset:
         keep_visit(response)
-        if not is_renewal() or response.status_code >= 400:
+        seconds = time.perf_counter() - g.get("began", time.perf_counter())
+        PAGES.count("console", request.endpoint or "", str(response.status_code), seconds)
+        is_routine = is_renewal() or request.endpoint == METRICS
+        if not is_routine or response.status_code >= 400:
             _log(response.status_code)
     return response
 

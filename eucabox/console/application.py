@@ -1,5 +1,6 @@
 """Puts the console together: its pages, what runs before and after each, what templates may use."""
 
+import time
 from typing import TYPE_CHECKING
 
 from flask import Response, g, request, url_for
@@ -12,11 +13,13 @@ from eucabox.console.pages import (
     columns,
     confirmation,
     credentials,
+    events,
     first_run,
     home,
     image,
     image_upload,
     images,
+    metrics,
     password,
     recovery,
     second_factor,
@@ -24,16 +27,18 @@ from eucabox.console.pages import (
     sign_in,
     sign_up,
     sign_ups,
+    usage,
 )
 from eucabox.console.site import Console
 from eucabox.errors import Fault
+from eucabox.events.request_counts import PAGES as PAGES_COUNTED
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups, columns, second_factor,
+    sign_ups, columns, events, usage, metrics, second_factor,
     images, image, image_upload, buckets,
 )  # fmt: skip
 
@@ -49,13 +54,14 @@ def create_app(cloud: "Cloud") -> Console:
     app.register_error_handler(Exception, answers.refuse_failure)
     for module in PAGES:
         app.register_blueprint(module.pages)
+    PAGES_COUNTED.names = {("console", each) for each in app.view_functions}
     formats.register(app.jinja_env.filters)
     app.context_processor(lambda: _offer(app))
     return app
 
 
 def _number() -> Response | None:
-    g.request_id = ids.request_id()
+    g.request_id, g.began = ids.request_id(), time.perf_counter()
     return None
 
 

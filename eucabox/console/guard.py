@@ -27,6 +27,7 @@ OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")  # of this machine, typed by peo
 PUBLIC = "is_public"
 STREAMED = "most_streamed"  # bytes of a body that a view reads piece by piece
 View = TypeVar("View", bound=Callable[..., object])
+METRICS = "metrics.show"  # programs ask for it by an address; no page of others reads it
 NEEDED_WITH_OLD_PASSWORD = ("password.show", "password.change", "sign_in.leave", "static")
 
 
@@ -90,7 +91,10 @@ def _check_host() -> Response | None:
     name, port = _split_port(host)
     if name in settings.known_hosts and port.isdigit() | (not port):
         return None
-    if request.method in ("GET", "HEAD") and (name in OWN_NAMES or name == settings.listen):
+    is_own = name in OWN_NAMES or name == settings.listen
+    if request.endpoint == METRICS and (is_own or settings.metrics_token):
+        return None
+    if request.method in ("GET", "HEAD") and is_own:
         return _redirect_away(settings.url + "/")
     raise WrongHost(f"The console is at {settings.url}/")
 

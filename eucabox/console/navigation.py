@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from eucabox import actions
+from eucabox.actions.permissions import JUDGED_AS
 from eucabox.console.site import current_console
 from eucabox.iam.caller import Caller
 
@@ -40,6 +41,10 @@ OFFERS = (
         about="Where you are signed in, and how to end it.",
     ),
     Offer(
+        "Events", "events.show", "pulse", ("bootstrap", "DescribeEvents"), "You",
+        "What was done, what was refused, and how instances fared.",
+    ),
+    Offer(
         "Requests", "sign_ups.show", "people", ("bootstrap", "ListSignUps"), "Administration",
         "Who asks for an account: approve or reject.",
     ),
@@ -60,4 +65,5 @@ def may(caller: Caller, service: str, name: str) -> bool:
     if action is None or (action.admin and not caller.admin):
         return False
     policies = current_console().cloud.accounts.authorization.find_policies(caller)
+    service, name = JUDGED_AS.get((service, name), (service, name))
     return policies.may_permit(f"{service}:{name}")

@@ -72,19 +72,25 @@ class Capacity:
             disk_gb=node.disk_gb or self._disk_gb(),
         )
 
+    def sum_used(self) -> Host:
+        """Return what instances have taken."""
+        row = self._state.one(_USED)
+        assert row is not None
+        return Host(**row)
+
     def check(self, kind: InstanceType, count: int) -> int:
         """Return how many of `count` instances of a type fit now."""
-        return min(count, _count_fitting(kind, _subtract(self.host(), self._sum_used())))
+        return min(count, _count_fitting(kind, _subtract(self.host(), self.sum_used())))
 
     def fits_again(self, vcpus: int, memory_mb: int) -> bool:
         """Tell whether a stopped instance of these sizes can start; its disk is counted already."""
-        host, used = self.host(), self._sum_used()
+        host, used = self.host(), self.sum_used()
         return used.cores + vcpus <= host.cores and used.memory_mb + memory_mb <= host.memory_mb
 
     def table(self) -> list[TypeCapacity]:
         """Return a row for each instance type, smallest first."""
         host = self.host()
-        left = _subtract(host, self._sum_used())
+        left = _subtract(host, self.sum_used())
         return [
             TypeCapacity(
                 kind.name,
@@ -96,11 +102,6 @@ class Capacity:
             )
             for kind in current_types(self._state).values()
         ]
-
-    def _sum_used(self) -> Host:
-        row = self._state.one(_USED)
-        assert row is not None
-        return Host(**row)
 
     def _memory_mb(self) -> int:
         if self.hypervisor_memory_mb is None:

@@ -178,7 +178,16 @@ class InstanceRows:
                 f" {living} mac_address = ? and private_ip_address is not ?",
                 (ip, name, mac, ip),
             )
+            sql = f"select account_id from instances where {living} mac_address = ?"
+            for row in self._state.query(sql, (mac,)) if cursor.rowcount else ():
+                self._state.announce(row["account_id"], "instances")
             return bool(cursor.rowcount)
+
+    def announce_usage(self) -> None:
+        """Tell that there is something new about what running instances use."""
+        sql = "select distinct account_id from instances where state = 'running'"
+        for row in self._state.query(sql):
+            self._state.announce(row["account_id"], "usage")
 
     def mark_rebooted(self, instance_id: str) -> None:
         """Note that a requested reboot is done."""

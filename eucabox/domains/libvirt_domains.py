@@ -3,7 +3,7 @@
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from defusedxml.ElementTree import fromstring
 
-from eucabox.domains import processes
+from eucabox.domains import guest_counters, processes
 from eucabox.domains.bounded_calls import Bounded, Overdue
 from eucabox.domains.connection import SILENT, LibvirtConnection, error_text
+from eucabox.domains.guest_counters import GuestCounters
 from eucabox.domains.libvirt_binding import VirConnect, VirDomain, libvirt
 from eucabox.errors import (
     DomainFailed,
@@ -32,6 +33,8 @@ OWNER = re.compile(r"\+(\d{1,10}):\+(\d{1,10})")  # how libvirt writes a user an
 RECONNECT_WAIT = 15.0  # seconds an action waits for a libvirt that is just being restarted
 # Seconds that libvirt has for each; a guest whose process hangs keeps it waiting for ever.
 LIST, ACT, WRITE_OUT, START, DESTROY, PICTURE, PROBE = 10.0, 10.0, 60.0, 120.0, 30.0, 5.0, 60.0
+COUNT = 5.0
+COUNT_KEYS = ("usage 1", "usage 2", "usage 3")  # so many guests may hang one after the other
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Domains:
         self._owners: dict[str, str | None] = {}  # domain uuid -> instance id if it is ours
         self._known: tuple[VirConnect | None, dict[str, tuple[int, int]]] = (None, {})
         self._lists_no_states: VirConnect | None = None
+        self._counts_each = False
         self._lock = threading.Lock()
         self._bounded = Bounded()
 
@@ -125,6 +129,43 @@ class Domains:
     def measure_memory(self) -> int:
         """Return the MiB that the hypervisor has free or gave to guests of ours."""
         return self._run_on_event_connection(self._sum_memory, 0)
+
+    def count_usage(
+        self, name_device: Callable[[str], str], *, with_disks: bool
+    ) -> dict[str, GuestCounters]:
+        """Return what guests of ours have used, by instance id.
+
+        A guest that hangs keeps the first call that asks it; the next one leaves it out.
+        """
+        free = (key for key in COUNT_KEYS if self._bounded.stuck(key) is None)
+        count = partial(self._count_usage, name_device, with_disks)
+        key = next(free, COUNT_KEYS[0])
+        return self._run_on_own_connection("count the usage of", "guests", count, COUNT, key) or {}
+
+    def _count_usage(
+        self, name_device: Callable[[str], str], with_disks: bool, virt: VirConnect
+    ) -> dict[str, GuestCounters]:
+        if not self._counts_each and self._lists_no_states is None:
+            try:
+                counted: Iterable[tuple[VirDomain, GuestCounters]]
+                counted = guest_counters.count_all(virt, with_disks=with_disks)
+                return self._choose_ours(counted)
+            except libvirt.libvirtError as problem:
+                if problem.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+                    raise
+            self._counts_each = True
+
+        def find_device(domain: VirDomain) -> str | None:
+            instance_id = self._owner(domain)
+            return name_device(instance_id) if instance_id else None
+
+        return self._choose_ours(guest_counters.count_each(virt, find_device))
+
+    def _choose_ours(
+        self, counted: Iterable[tuple[VirDomain, GuestCounters]]
+    ) -> dict[str, GuestCounters]:
+        ours = ((self._owner(domain), counters) for domain, counters in counted)
+        return {instance_id: counters for instance_id, counters in ours if instance_id}
 
     def _sum_memory(self, virt: VirConnect) -> int:
         running = virt.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)

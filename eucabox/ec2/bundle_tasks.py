@@ -283,6 +283,7 @@ class BundleTasks:
     def _update(self, task: BundleTaskRow, **columns: object) -> None:
         where = {"bundle_id": task["bundle_id"]}
         self._state.update("bundle_tasks", where, update_time=ids.now(), **columns)
+        self._state.announce(task["account_id"], "instances")
 
     def _get_task(self, bundle_id: str) -> BundleTaskRow:
         sql = "select * from bundle_tasks where bundle_id = ?"

@@ -50,6 +50,23 @@ def make_registered_row(info: ImageInfo, caller: "Caller") -> NewImage:
     }
 
 
+def make_event(row: ImageRow) -> dict[str, str | int]:
+    """Return the columns of the event that an image came to its state."""
+    return {
+        "time": ids.now(),
+        "account_id": row["account_id"],
+        "user": "",
+        "service": "images",
+        "action": "ImageStateChange",
+        "resources": row["image_id"],
+        "outcome": row["state"],
+        "reason": row["state_reason"],
+        "request_id": "",
+        "source": "",
+        "refused": 0,
+    }
+
+
 def columns_from_entry(row: ImageRow, entry: CacheEntry) -> dict[str, str]:
     """Return the columns that only the image's bytes tell: whether it is a whole disk."""
     if row["image_type"] != "machine":

@@ -12,6 +12,7 @@ from eucabox.schema import MailRow
 from eucabox.seal import Seal
 from eucabox.state import State
 
+TOPIC = "mails"  # what others are told of a change
 WAITING, SENT, FAILED = "waiting", "sent", "failed"
 MOST_WAITING = 1000
 MOST_FINISHED = 1000  # that are kept to be looked at, the newest
@@ -64,6 +65,7 @@ class MailQueue:
             if self._count(WAITING) >= MOST_WAITING:
                 raise MailQueueFull(count=MOST_WAITING)
             self._state.insert("mails", row)
+            self._state.announce("", TOPIC)
         return mail_id
 
     def withdraw(self, mail_id: str) -> None:
@@ -105,6 +107,7 @@ class MailQueue:
     def note_problem(self, mail_id: str, problem: str) -> None:
         """Note why a try failed; the letter waits for the next."""
         self._state.update("mails", {"mail_id": mail_id}, problem=problem)
+        self._state.announce("", TOPIC)
 
     def give_up_old(self, hours: float, problem: str) -> list[str]:
         """Give up what has waited for so many hours; return the ids. `problem` is the server's."""
@@ -127,6 +130,7 @@ class MailQueue:
     def _finish(self, mail_id: str, state: str, problem: str) -> None:
         columns = {"state": state, "problem": problem, "finished": ids.now(), "body": None}
         self._state.update("mails", {"mail_id": mail_id}, **columns)
+        self._state.announce("", TOPIC)
 
     def _count(self, state: str) -> int:
         row = self._state.one("select count(*) as count from mails where state = ?", (state,))

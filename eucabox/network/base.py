@@ -17,6 +17,7 @@ from eucabox.network.existing_bridge import ExistingBridge
 from eucabox.network.firewall import Firewall
 from eucabox.network.nft_events import Events
 from eucabox.network.tap_guard import Guard
+from eucabox.network.tap_ipv6 import TapIpv6
 from eucabox.network.taps import Taps
 
 
@@ -33,6 +34,7 @@ class BridgedNetwork(ABC):
         prefix = ids.tap_prefix(self.bridge)
         self._guard = Guard(self.bridge, prefix)
         self._taps = Taps(self.bridge)
+        self._tap_ipv6 = TapIpv6(prefix)
         ours = TABLE.rstrip("-")
         self._events = Events(
             lambda name: (
@@ -144,10 +146,12 @@ class BridgedNetwork(ABC):
 
     def _attend(self) -> None:
         """Listen for changes by other programs, for as long as this process lives."""
+        self._tap_ipv6.open()
         self._events.open()
 
     def _let_go(self) -> None:
         self._events.close()
+        self._tap_ipv6.close()
         self._guard.close()
 
     def hindrance(self) -> str:

@@ -40,7 +40,7 @@ class Events:
         if self._thread is not None and self._thread.is_alive():
             return
         self.close()
-        ears = [_listen(NETFILTER, RULES_GROUP), _listen(socket.NETLINK_ROUTE, LINKS_GROUP)]
+        ears = [listen(NETFILTER, RULES_GROUP), listen(socket.NETLINK_ROUTE, LINKS_GROUP)]
         self._bell, ringing = socket.socketpair()
         self._thread = threading.Thread(
             target=self._run, args=(ears, ringing), name="network events", daemon=True
@@ -110,7 +110,8 @@ def _attribute(data: bytes, wanted: int) -> str:
     return ""
 
 
-def _listen(protocol: int, groups: int) -> socket.socket:
+def listen(protocol: int, groups: int) -> socket.socket:
+    """Return a socket that hears what the kernel tells these groups; raises OSError."""
     ear = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
     try:
         ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)

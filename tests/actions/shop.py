@@ -14,6 +14,7 @@ from eucabox.config import Config
 from eucabox.errors import Fault
 from eucabox.iam.caller import Caller
 from eucabox.s3.access_log import AccessLog
+from tests.kept_events import KeptEvents
 
 
 class Shop:
@@ -28,6 +29,7 @@ class Shop:
             access_log=AccessLog(store, Path("/nowhere"), "eucabox", lambda: 300),
             accounts=Directory(list(known.values())),
             store=store,
+            events=KeptEvents(),
             config=Config(),
         )
 

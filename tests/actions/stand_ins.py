@@ -30,6 +30,7 @@ from eucabox.seal import Seal
 from eucabox.state import Row, State
 from eucabox.store.rescan_jobs import Rescans
 from eucabox.store.types import Bucket
+from tests.kept_events import KeptEvents
 
 ADMIN = Caller(
     "100000000001", "eucalyptus", "a" * 64, "AIDAADMIN", "admin", admin=True, is_root=True
@@ -233,6 +234,7 @@ class World:
             network=self.network,
             capacity=Capacity(config, state),
             store=StandInStore(),
+            events=KeptEvents(),
         )
         rooms: Any = (self.cloud.store, self.cloud.accounts, self.cloud.images, self.node)
         queue, get_config = MailQueue(state, Seal(config.cloud.data_dir / "key")), lambda: config

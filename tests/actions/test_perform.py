@@ -24,6 +24,7 @@ from eucabox.errors import (
 )
 from eucabox.iam.accounts import Accounts
 from eucabox.state import State
+from tests.kept_events import KeptEvents
 
 SERVICE = "test"
 
@@ -73,7 +74,7 @@ def verbs() -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture
 def call(accounts: Accounts, state: State) -> Call:
-    cloud: Any = SimpleNamespace(accounts=accounts, state=state)
+    cloud: Any = SimpleNamespace(accounts=accounts, state=state, events=KeptEvents())
     return Call(cloud, accounts.create_user("alice"), "request-1")
 
 

@@ -22,6 +22,7 @@ from eucabox.iam.sign_up.attempts import Attempts
 from eucabox.mail import MailQueue
 from eucabox.seal import Seal
 from eucabox.state import State
+from tests.kept_events import KeptEvents
 
 HOST = "console.localhost:8888"
 ORIGIN = f"http://{HOST}"
@@ -94,6 +95,7 @@ def give_password(state: State, user: Caller, **columns: Any) -> None:
 def open_cloud(config: Config, accounts: Accounts, state: State) -> Any:
     """The rooms that pages reach, behind the same names as in the cloud."""
     cloud = SimpleNamespace(config=config, accounts=accounts, state=state)
+    cloud.events = KeptEvents()
     attempts, queue = Attempts(), MailQueue(state, Seal(config.cloud.data_dir / "key"))
     cloud.mail = queue
     cloud.sign_ups = SignUps(lambda: cloud.config, state, accounts, queue, attempts)

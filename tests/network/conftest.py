@@ -101,6 +101,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     monkeypatch.setattr(dnsmasq, "PROC", processes)
     monkeypatch.setattr(dnsmasq, "SECONDS_TO_FREE", 0.05)
     monkeypatch.setattr(base, "Events", NoEvents)
+    monkeypatch.setattr(base, "TapIpv6", NoEvents)
     monkeypatch.setattr(base, "Guard", NoGuard)
     return made
 

@@ -22,6 +22,7 @@ from eucabox.iam.accounts import Accounts
 from eucabox.s3.access_log import AccessLog
 from eucabox.server.listener import Listener
 from eucabox.state import State
+from tests.kept_events import KeptEvents
 
 UNSIGNED = {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
 
@@ -119,7 +120,12 @@ def box(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     accounts = Accounts(config, state)
     logs = AccessLog(store, config.bucket_root / ".eucabox" / "access", "eucabox", lambda: 300)
     cloud: Any = SimpleNamespace(
-        config=config, state=state, accounts=accounts, store=store, access_log=logs
+        config=config,
+        state=state,
+        accounts=accounts,
+        store=store,
+        access_log=logs,
+        events=KeptEvents(),
     )
     admin = accounts.user_credentials(accounts.ensure_administrator())
     listener = Listener(("127.0.0.1", 0), api.create_app(cloud), 4, ("api", "port"))

@@ -19,6 +19,7 @@ from eucabox.iam.accounts import Accounts
 from eucabox.s3.access_log import AccessLog
 from eucabox.server.listener import Listener
 from eucabox.state import State
+from tests.kept_events import KeptEvents
 from tests.wire.http_client import Http
 
 SPACE = "{http://awss3control.amazonaws.com/doc/2018-08-20/}"
@@ -54,6 +55,7 @@ def client(config: Config, state: State, accounts: Accounts) -> Iterator[Client]
     found = accounts.user_credentials(accounts.ensure_administrator())
     store.create_bucket("shop", found.caller.account_id)
     cloud: Any = SimpleNamespace(config=config, state=state, accounts=accounts, store=store)
+    cloud.events = KeptEvents()
     cloud.access_log = AccessLog(store, config.bucket_root / ".access", "eucabox", lambda: 300)
     listener = Listener(("127.0.0.1", 0), api.create_app(cloud), 4, ("api", "port"))
     listener.open()
