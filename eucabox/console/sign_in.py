@@ -95,6 +95,11 @@ def _name_limits(names: tuple[str, str], network: str) -> dict[str, int]:
     }
 
 
+def log_code(user_id: str, source: str, outcome: str) -> None:
+    """Log what came of a code that a user with an MFA device gave after its password."""
+    logs.say(log, action="SignInCode", user=user_id, source=source or "-", outcome=outcome)
+
+
 def _log(names: tuple[str, str], source: str, outcome: str) -> None:
     user = "/".join(filter(None, names))[:100]
     logs.say(log, action="SignIn", user=user or "-", source=source or "-", outcome=outcome)

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from werkzeug.exceptions import HTTPException
 
 from eucabox.console.guard import PUBLIC, check_text
-from eucabox.console.sign_in import TooManyAttemptsError, sign_in
+from eucabox.console.sign_in import TooManyAttemptsError, log_code, sign_in
 from eucabox.console.site import current_console
 from eucabox.console.visitor import (
     begin_half_sign_in,
@@ -104,12 +104,15 @@ def enter_code() -> Response:
         return response
     code = "".join(request.form.get("code", "")[:MOST_CODE].split())
     factors = current_console().cloud.accounts.second_factors
+    source = request.remote_addr or ""
     try:
         is_right = factors.spend_code(half.user_id, code, CONSOLE)
     except TooManyCodes as fault:
+        log_code(half.user_id, source, "Throttling")
         response = _show_code_form(429, fault.message)
         response.headers["Retry-After"] = str(fault.facts["seconds"])
         return response
+    log_code(half.user_id, source, "ok" if is_right else "AuthFailure")
     if not is_right:
         return _show_code_form(403, WRONG_CODE)
     response = _go_on()
