@@ -20,7 +20,9 @@ from eucabox.server import Server
 from tests.live.process import free_port
 
 ROOT = str(Path(eucabox.__file__).parent)
-WARM = 3  # requests before the one that is traced: caches and imports are not the journey
+WARM = (
+    12  # requests before the one that is traced, by each thread: caches and imports are no journey
+)
 BODY = b"x" * 4096
 SETTINGS = """[cloud]
 data_dir = {folder}

@@ -165,9 +165,9 @@ class ApiDispatcher:
 
                 return middleware.preflight(self._cloud, request)
             parsed = protocol.understand(request, self._find_credential, datetime.now(UTC))
-            exchange.understood = parsed
-            if parsed.caller is not None and parsed.caller.session is None:
-                self._cloud.accounts.key_use.note(parsed.caller.access_key_id, parsed.service)
+            exchange.understood, caller = parsed, parsed.caller
+            if caller is not None:
+                self._cloud.accounts.known_keys.note_use(caller.credential_id, parsed.service)
             call = self._call(request, parsed)
             result = actions.perform(parsed.service, parsed.name, call, parsed.params)
             exchange.result = result
@@ -182,7 +182,7 @@ class ApiDispatcher:
             return protocol.refuse(Fault(), request.request_id, service)
 
     def _find_credential(self, access_key_id: str) -> "Credential | None":
-        return self._cloud.accounts.credential(access_key_id)
+        return self._cloud.accounts.known_keys.credential(access_key_id)
 
     def _call(self, request: Request, understood: ParsedRequest) -> Call:
         api = self._cloud.config.api

@@ -30,6 +30,7 @@ from eucabox.mail import settings as mail_settings
 from eucabox.network import last_settings
 from eucabox.node import Node
 from eucabox.process_lock import ProcessLock
+from eucabox.s3 import bucket_policies
 from eucabox.s3.access_log import AccessLog
 from eucabox.s3.lifecycle import Lifecycle
 from eucabox.seal import Seal
@@ -72,6 +73,7 @@ class Cloud:
             keyring.open_keyring(lambda: self.config, administrator),
             config.buckets.durability,
         )
+        bucket_policies.name_by_ids(self.state, self.store)
         self.access_log = AccessLog(
             self.store,
             config.bucket_root / RESERVED / "access",

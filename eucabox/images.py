@@ -149,9 +149,17 @@ class Images:
         """Return how an instance's disk boots, or None if it has none."""
         return self._disks.find(instance_id)
 
-    def store_for(self, bucket: str, key: str, stream: BinaryIO, caller: Caller, acl: str) -> None:
+    def store_for(
+        self,
+        bucket: str,
+        key: str,
+        stream: BinaryIO,
+        caller: Caller,
+        acl: str,
+        context: Context | None = None,
+    ) -> None:
         """Put an object into a bucket for a caller who may, with a canned ACL; AccessDenied."""
-        self._source.write(bucket, key, stream, caller, acl=acl)
+        self._source.write(bucket, key, stream, caller, context, acl)
 
     def create_pending(
         self, caller: Caller, instance: BundledInstance, name: str, description: str
@@ -165,10 +173,10 @@ class Images:
             self.state.insert("images", columns)
             return self._get_row(str(columns["image_id"]))
 
-    def bundle_ready(self, image_id: str, caller: Caller) -> None:
+    def bundle_ready(self, image_id: str, caller: Caller, context: Context | None = None) -> None:
         """Go on with an expected image, now that its bundle is in its bucket."""
         row = self._get_row(image_id)
-        info = self._source.inspect(row["image_location"], caller)
+        info = self._source.inspect(row["image_location"], caller, context)
         where = {"image_id": image_id, "state": "pending"}
         if self.state.update("images", where, size=info.size, manifest_digest=info.digest):
             self._workers.submit(self._finish, self._get_row(image_id))

@@ -137,7 +137,7 @@ class Node:
     def capabilities(self) -> Capabilities:
         """What the hypervisor can do; everything if none is usable, for the launch says so."""
         choice = self._choose()
-        return choice.driver.capabilities() if isinstance(choice, Choice) else Capabilities()
+        return choice.capabilities if isinstance(choice, Choice) else Capabilities()
 
     @property
     def problem(self) -> str:

@@ -280,11 +280,47 @@ create table events (event_id integer primary key autoincrement, time text not n
 create index events_by_account on events (account_id, refused, event_id)
 """
 
+# A number that changes with whatever decides who a caller is and what it may do, so that what was
+# read of that is read again only then, and not with every row that changes.
+IDENTITY_TABLES = (
+    "accounts", "users", "access_keys", "group_members", "roles", "instance_profiles",
+    "instance_profile_associations", "policies", "policy_versions", "inline_policies",
+    "attached_policies", "iam_tags", "sessions",
+)  # fmt: skip
+IDENTITY_VERSION = """
+create table identity_version (version integer not null);
+insert into identity_version values (0);
+""" + ";\n".join(
+    f"create trigger identity_{table}_{verb} after {verb} on {table}"
+    " begin update identity_version set version = version + 1; end"
+    for table in IDENTITY_TABLES
+    for verb in ("insert", "update", "delete")
+    if (table, verb) not in (("sessions", "insert"), ("access_keys", "insert"))  # not known yet
+)
+
+# How the request for a bundle came, which the policy of its bucket may ask when it is stored.
+BUNDLE_CONTEXTS = """
+alter table bundle_tasks add column context text not null default '{}'
+"""
+
+# A user who is shut out, and the time that was set for the end of a password.
+USER_STATES = """
+alter table users add column disabled integer not null default 0;
+alter table users add column password_expires text not null default ''
+"""
+
+# What users may not choose again, where the policy of their account forbids that.
+USED_PASSWORDS = """
+create table used_passwords (user_id text not null references users on delete cascade,
+  password text not null, created text not null);
+create index used_passwords_by_user on used_passwords (user_id)
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
     INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS,
-    EVENTS, MFA_DEVICES,
+    IDENTITY_VERSION, BUNDLE_CONTEXTS, USER_STATES, USED_PASSWORDS, EVENTS, MFA_DEVICES,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -440,6 +476,7 @@ class BundleTaskRow(TypedDict):
     no_reboot: int
     copied: int
     restart: int
+    context: str
 
 
 class InstanceProfileAssociationRow(TypedDict):

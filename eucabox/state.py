@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, TypeVar, cast
 
 import sqlite_utils
@@ -33,6 +34,7 @@ RowType = TypeVar("RowType")
 Params = Sequence[object] | Mapping[str, object]
 BUSY_SECONDS = 30.0
 LOST_REFERENCE = "FOREIGN KEY"  # in SQLite's words
+_IDENTITY_VERSION = "select version from identity_version"
 MOST_COPIES = 6  # of the database as it was before its schema changed
 MOST_COPIES_OF_A_SCHEMA = 2  # so that repeated killed starts remove no older copies
 
@@ -49,9 +51,14 @@ class _Connection(sqlite3.Connection):
     def __enter__(self) -> "_Connection":
         return self
 
-    def __exit__(self, *exception: object) -> Literal[False]:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Literal[False]:
         if not self.in_transaction_block:
-            super().__exit__(*exception)  # type: ignore[arg-type]
+            super().__exit__(kind, exception, trace)
         return False
 
     def commit(self) -> None:
@@ -119,6 +126,18 @@ class State:
             return None
         (others,) = connection.execute("PRAGMA data_version").fetchone()
         return others, connection.total_changes
+
+    def identity_mark(self) -> int | None:
+        """Return what changes with every change of who a caller is or what it may do
+        (schema.IDENTITY_TABLES), the same for every thread; None as for `mark`."""
+        mark, local = self.mark(), self._local
+        if mark is None:
+            return None
+        if getattr(local, "mark", None) != mark:
+            (version,) = self._connection().execute(_IDENTITY_VERSION).fetchone()
+            local.mark, local.identity_version = mark, version
+        identity_version: int = local.identity_version
+        return identity_version
 
     def one(self, sql: str, params: Params = ()) -> Row | None:
         """Return the first row, or None."""
@@ -282,7 +301,7 @@ class State:
             schema = self._schema()  # once more: another process may have been quicker
             copy = _copy(self.path, schema) if 0 < schema < len(MIGRATIONS) else None
             for statements in MIGRATIONS[schema:]:
-                for statement in statements.split(";"):
+                for statement in _split(statements):
                     database.conn.execute(statement)
             database.conn.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
             change = len(MIGRATIONS), __version__, datetime.now(UTC).isoformat()
@@ -290,6 +309,16 @@ class State:
         if copy:
             text = "the database went from schema %d to %d; as it was before, it is in %s"
             log.warning(text, schema, len(MIGRATIONS), copy)
+
+
+def _split(statements: str) -> Iterator[str]:
+    """Yield each statement; that of a trigger has semicolons of its own."""
+    statement = ""
+    for part in statements.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 # --- copies of the file as an older program left it ----------------------------------------------

@@ -118,6 +118,26 @@ def test_s3_is_spoken(port: int, admin: UserCredentials, path: str) -> None:
     assert _code(s3.head_object, Bucket="barrel", Key="none") == ("404", 404)
 
 
+def test_a_role_is_used_by_the_requests_of_its_sessions(
+    cloud: Any, port: int, admin: UserCredentials
+) -> None:
+    iam = _client("iam", port, admin)
+    trusted = {"AWS": admin.caller.account_id}
+    allow = {"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": allow})
+    arn = iam.create_role(RoleName="used", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    made = _client("sts", port, admin).assume_role(RoleArn=arn, RoleSessionName="tuesday")
+    keys = made["Credentials"]
+    cloud.state.update("roles", {"role_name": "used"}, last_used="")
+    assert iam.get_role(RoleName="used")["Role"]["RoleLastUsed"] == {}
+    session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    sts = session.client("sts", "eucabox", endpoint_url=f"http://127.0.0.1:{port}")
+    assert sts.get_caller_identity()["Arn"].endswith("assumed-role/used/tuesday")
+    cloud.accounts.key_use.close()
+    last = iam.get_role(RoleName="used")["Role"]["RoleLastUsed"]
+    assert (last["Region"], last["LastUsedDate"].year >= 2026) == ("eucabox", True)
+
+
 def test_a_wrong_secret_is_refused_by_each(port: int, admin: UserCredentials) -> None:
     wrong = UserCredentials(admin.caller, "x" * 40, "", "")
     assert _code(_client("ec2", port, wrong).describe_key_pairs)[0] == "SignatureDoesNotMatch"

@@ -74,7 +74,25 @@ def test_a_user_goes_with_all_that_it_has_where_that_is_asked_for(eucabox: Comma
     eucabox.run("user", "password", "red/ann", "--code")
     eucabox.run("user", "delete", "red/ann", "--recursive")
     root = eucabox.run("user", "delete", "red", "--recursive", status=1)
-    assert "`eucabox account delete red`" in root
+    assert root.startswith("eucabox: red is the root of its account, which `eucabox account delete")
+    assert eucabox.run("user", "delete", "red/ann", status=1).startswith("eucabox: ")
+
+
+def test_a_user_is_shut_out_and_let_in_again(eucabox: Commands, accounts: Accounts) -> None:
+    eucabox.run("user", "create", "red/ann")
+    key_id = eucabox.read("key", "create", "red/ann")["access_key_id"]
+
+    def is_active() -> bool:
+        credential = accounts.credential(key_id)
+        return credential is not None and credential.active
+
+    assert is_active()
+    eucabox.run("user", "disable", "red/ann")
+    assert not is_active()
+    assert eucabox.read("key", "list", "red/ann")[0]["status"] == "Active"
+    eucabox.run("user", "enable", "red/ann")
+    assert is_active()
+    assert "never shut out" in eucabox.run("user", "disable", "red", status=1)
 
 
 def test_lost_mfa_devices_are_taken_away(

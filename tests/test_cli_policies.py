@@ -147,7 +147,7 @@ def test_commands_keep_to_the_account_that_is_named(box: Box, accounts: Accounts
         alice.account_id
     )
     for name in ("nobody", ""):
-        assert "There is no account" in box.refused("role", "list", "--account", name)
+        assert "cannot be found" in box.refused("role", "list", "--account", name)
 
 
 def test_what_is_wrong_is_one_line(box: Box) -> None:

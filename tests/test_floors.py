@@ -11,9 +11,8 @@ ROOT = Path(eucabox.__file__).parent
 FLOORS = {
     4: ("cli", "api", "server", "console", "wire", "__main__"),
     3: ("actions", "cloud"),
-    2: ("node", "domains", "images", "image", "bucket", "store", "s3", "ec2", "iam",
-        "mail", "events"),
-    1: ("hypervisor", "network"),
+    2: ("node", "domains", "images", "image", "bucket", "store", "s3", "ec2", "iam", "events"),
+    1: ("hypervisor", "network", "mail"),
     0: (
         "state", "schema", "config", "errors", "ids", "run", "seal", "atomic_files",
         "process_lock", "instance_states", "instance_types", "logs", "gil_turns", "validation",
@@ -26,7 +25,7 @@ STAIRS = {
     ("server", "console"), ("api", "wire"),
     ("ec2", "iam"), ("ec2", "image"), ("images", "bucket"), ("images", "iam"), ("images", "image"),
     ("image", "s3"), ("node", "domains"), ("bucket", "store"), ("s3", "store"),
-    ("s3", "iam"), ("iam", "mail"),
+    ("s3", "iam"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

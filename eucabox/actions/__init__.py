@@ -27,7 +27,6 @@ from eucabox.errors import (
     UnsupportedOperation,
     UnsupportedParameter,
 )
-from eucabox.iam import account_limits
 from eucabox.iam.authorization import CallerPolicies
 from eucabox.iam.caller import Caller
 from eucabox.s3 import access
@@ -95,8 +94,8 @@ class Call:
     @property
     def limits(self) -> LimitsSection:
         """What the account of the user who signed may have at most."""
-        state, limits = self.cloud.state, self.cloud.config.limits
-        return account_limits.read_limits(state, limits, self.account_id)
+        known_keys = self.cloud.accounts.known_keys
+        return known_keys.limits(self.cloud.config.limits, self.account_id)
 
     def find_policies(self) -> CallerPolicies:
         """Return the policies that apply to the caller."""

@@ -20,7 +20,8 @@ class Commands(click.Group):
     """A group whose commands are imported when they are used, so that --help is quick.
 
     A Fault, and a file that can't be read or written, ends the command with one line on standard
-    error and status 1, or 78 where the configuration is wrong.
+    error and status 1, or 78 where the configuration is wrong; so does a click.ClickException,
+    unless the command line itself is wrong.
     """
 
     FOUND_IN = {
@@ -66,6 +67,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except Fault as fault:
             message, status = fault.message, fault.exit_status
+        except click.UsageError:
+            raise
+        except click.ClickException as problem:
+            message, status = problem.format_message(), problem.exit_code
         except (OSError, sqlite3.Error) as problem:
             if isinstance(problem, BrokenPipeError):
                 raise

@@ -4,7 +4,7 @@ import click
 
 from eucabox.cli import CommandContext
 from eucabox.cli.bucket import find_buckets
-from eucabox.cli.opened_accounts import AS_JSON, open_all, show
+from eucabox.cli.opened_accounts import AS_JSON, open_all, pick, show
 from eucabox.cli.sign_up import account
 from eucabox.iam import account_records
 from eucabox.iam.accounts import ADMINISTRATOR
@@ -28,10 +28,9 @@ def create_account(settings: CommandContext, name: str, email: str, as_json: boo
 @click.pass_obj
 def list_accounts(settings: CommandContext, as_json: bool) -> None:
     """List all accounts."""
-    names = ("account_name", "account_id", "alias", "email", "created")
     rows = account_records.list_accounts(open_all(settings.config).state)
-    facts = [{name: value for name, value in row.items() if name in names} for row in rows]
-    show(facts, as_json=as_json)
+    names = ("account_name", "account_id", "alias", "email", "created")
+    show(pick(rows, *names), as_json=as_json)
 
 
 @account.command("delete")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from eucabox.cli import CommandContext
-from eucabox.cli.opened_accounts import AS_JSON, open_all, show
+from eucabox.cli.opened_accounts import AS_JSON, open_all, open_user, pick, show
 from eucabox.iam import signing_certificates
 
 
@@ -42,8 +42,7 @@ def upload_certificate(settings: CommandContext, user: str, file: Path) -> None:
     """Give a user a certificate, a PEM file, whose private key it keeps itself."""
     with file.open("rb") as opened_file:
         text = opened_file.read(signing_certificates.LONGEST_BODY + 1).decode("utf-8", "replace")
-    opened = open_all(settings.config)
-    _, row = opened.find_user(user)
+    opened, row = open_user(settings.config, user)
     made = signing_certificates.upload_certificate(opened.state, row, text)
     click.echo(made["certificate_id"])
 
@@ -54,12 +53,9 @@ def upload_certificate(settings: CommandContext, user: str, file: Path) -> None:
 @click.pass_obj
 def list_certificates(settings: CommandContext, user: str, as_json: bool) -> None:
     """List a user's certificates."""
-    opened = open_all(settings.config)
-    _, row = opened.find_user(user)
-    names = ("certificate_id", "status", "created")
+    opened, row = open_user(settings.config, user)
     rows = signing_certificates.list_certificates(opened.state, row)
-    facts = [{name: value for name, value in each.items() if name in names} for each in rows]
-    show(facts, as_json=as_json)
+    show(pick(rows, "certificate_id", "status", "created"), as_json=as_json)
 
 
 @cert.command("delete")
@@ -68,8 +64,7 @@ def list_certificates(settings: CommandContext, user: str, as_json: bool) -> Non
 @click.pass_obj
 def delete_certificate(settings: CommandContext, user: str, certificate_id: str) -> None:
     """Delete a certificate of a user."""
-    opened = open_all(settings.config)
-    _, row = opened.find_user(user)
+    opened, row = open_user(settings.config, user)
     signing_certificates.delete_certificate(opened.state, row, certificate_id)
 
 
@@ -92,6 +87,5 @@ def activate_certificate(settings: CommandContext, user: str, certificate_id: st
 
 
 def _set_status(settings: CommandContext, user: str, certificate_id: str, status: str) -> None:
-    opened = open_all(settings.config)
-    _, row = opened.find_user(user)
+    opened, row = open_user(settings.config, user)
     signing_certificates.set_status(opened.state, row, certificate_id, status)

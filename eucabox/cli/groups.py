@@ -39,18 +39,16 @@ def list_groups(settings: CommandContext, account: str, as_json: bool) -> None:
         for each in accounts or account_records.list_accounts(state)
         for row in groups.list_groups(state, each["account_id"])
     ]
-    facts: list[dict[str, object]] = [
-        {
-            "name": f"{each['account_name']}/{row['group_name']}",
-            "arn": groups.get_arn(row),
-            "members": [
-                member["user_name"] for member in groups.list_members(state, row["group_id"])
-            ],
-        }
-        for each, row in rows
-    ]
-    if not as_json:
-        facts = [{**each, "members": ", ".join(each["members"])} for each in facts]  # type: ignore[arg-type]
+    facts: list[dict[str, object]] = []
+    for each, row in rows:
+        members = [member["user_name"] for member in groups.list_members(state, row["group_id"])]
+        facts.append(
+            {
+                "name": f"{each['account_name']}/{row['group_name']}",
+                "arn": groups.get_arn(row),
+                "members": members if as_json else ", ".join(members),
+            }
+        )
     show(facts, as_json=as_json)
 
 

@@ -5,7 +5,7 @@ import json
 import click
 
 from eucabox.cli import CommandContext
-from eucabox.cli.opened_accounts import AS_JSON, open_all, show
+from eucabox.cli.opened_accounts import AS_JSON, open_user, pick, show
 from eucabox.iam import access_keys
 
 
@@ -20,8 +20,7 @@ def key() -> None:
 @click.pass_obj
 def create_key(settings: CommandContext, user: str, as_json: bool) -> None:
     """Make an access key of a user; its secret is printed here alone."""
-    opened = open_all(settings.config)
-    _, row = opened.find_user(user)
+    opened, row = open_user(settings.config, user)
     made, secret = access_keys.create_access_key(opened.state, opened.accounts.seal, row)
     if as_json:
         click.echo(json.dumps({"access_key_id": made["access_key_id"], "secret": secret}))
@@ -35,12 +34,10 @@ def create_key(settings: CommandContext, user: str, as_json: bool) -> None:
 @click.pass_obj
 def list_keys(settings: CommandContext, user: str, as_json: bool) -> None:
     """List a user's access keys, and when and for what each was used."""
-    opened = open_all(settings.config)
-    _, row = opened.find_user(user)
-    names = ("access_key_id", "status", "created", "last_used", "last_used_service")
+    opened, row = open_user(settings.config, user)
     rows = access_keys.list_access_keys(opened.state, row)
-    facts = [{name: value for name, value in each.items() if name in names} for each in rows]
-    show(facts, as_json=as_json)
+    names = ("access_key_id", "status", "created", "last_used", "last_used_service")
+    show(pick(rows, *names), as_json=as_json)
 
 
 @key.command("delete")
@@ -49,8 +46,7 @@ def list_keys(settings: CommandContext, user: str, as_json: bool) -> None:
 @click.pass_obj
 def delete_key(settings: CommandContext, user: str, access_key_id: str) -> None:
     """Delete an access key of a user; it signs nothing more from then on."""
-    opened = open_all(settings.config)
-    _, row = opened.find_user(user)
+    opened, row = open_user(settings.config, user)
     access_keys.delete_access_key(opened.state, row, access_key_id)
 
 
@@ -73,6 +69,5 @@ def activate_key(settings: CommandContext, user: str, access_key_id: str) -> Non
 
 
 def _set_status(settings: CommandContext, user: str, access_key_id: str, status: str) -> None:
-    opened = open_all(settings.config)
-    _, row = opened.find_user(user)
+    opened, row = open_user(settings.config, user)
     access_keys.set_status(opened.state, row, access_key_id, status)

@@ -61,7 +61,7 @@ def send_test(context: CommandContext, address: str) -> None:
 def list_queue(context: CommandContext, as_json: bool) -> None:
     """List the letters that wait, and those of the last 30 days, without what is in them."""
     rows = [
-        {name: row[name] for name in row if not name.endswith("_clock")}  # type: ignore[literal-required]
+        {name: value for name, value in row.items() if not name.endswith("_clock")}
         for row in open_queue(context.config).list_all()
     ]
     if as_json:
@@ -70,7 +70,7 @@ def list_queue(context: CommandContext, as_json: bool) -> None:
     for row in rows:
         tries = f"{row['tries']} tries"
         columns = (row["created"], row["state"], tries, row["recipient"], row["subject"])
-        click.echo("  ".join(filter(None, (*columns, row["problem"]))))
+        click.echo("  ".join(str(each) for each in (*columns, row["problem"]) if each))
 
 
 def open_queue(config: Config) -> MailQueue:

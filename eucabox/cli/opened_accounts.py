@@ -1,6 +1,7 @@
 """What the commands about users share: the accounts of the data directory, opened; no command."""
 
 import json
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -49,6 +50,23 @@ def open_all(config: Config) -> OpenedAccounts:
     context.with_resource(act_as_owner(config))
     state = context.with_resource(closing(open_state(config)))
     return OpenedAccounts(state, Accounts(config, state))
+
+
+def open_user(config: Config, name: str) -> tuple[OpenedAccounts, UserRow]:
+    """As `open_all`, with the user NAME or ACCOUNT/NAME, which may be a root; raises NoSuchUser."""
+    opened = open_all(config)
+    return opened, opened.find_user(name)[1]
+
+
+def open_account(config: Config, name: str) -> tuple[State, str]:
+    """As `open_all`, for the database with the id of an account; raises NoSuchEntity."""
+    state = open_all(config).state
+    return state, find_account(state, name)["account_id"]
+
+
+def pick(rows: Iterable[Mapping[str, object]], *names: str) -> list[dict[str, object]]:
+    """Return rows with these columns alone."""
+    return [{name: row[name] for name in names} for row in rows]
 
 
 def show(rows: list[dict[str, object]], *, as_json: bool) -> None:

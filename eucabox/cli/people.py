@@ -8,7 +8,7 @@ import click
 from eucabox.cli import CommandContext
 from eucabox.cli.opened_accounts import open_all
 from eucabox.cli.users import user
-from eucabox.iam import login_profiles, mfa_devices, users
+from eucabox.iam import login_profiles, mfa_devices, user_states, users
 
 __all__ = ["user"]
 
@@ -51,6 +51,33 @@ def delete_user(settings: CommandContext, name: str, recursive: bool) -> None:
         users.erase_user(opened.state, row["user_id"])
     else:
         users.delete_user(opened.state, row)
+
+
+@user.command("disable")
+@click.argument("name")
+@click.pass_obj
+def disable_user(settings: CommandContext, name: str) -> None:
+    """Shut out a user ACCOUNT/NAME: its access keys and its password are refused, its sessions end.
+
+    Nothing of it is lost, and what it owns runs on: `eucabox user enable` lets it in again.
+    """
+    _set_enabled(settings, name, enabled=False)
+
+
+@user.command("enable")
+@click.argument("name")
+@click.pass_obj
+def enable_user(settings: CommandContext, name: str) -> None:
+    """Let a user in again that was shut out."""
+    _set_enabled(settings, name, enabled=True)
+
+
+def _set_enabled(settings: CommandContext, name: str, *, enabled: bool) -> None:
+    opened = open_all(settings.config)
+    caller, row = opened.find_user(name)
+    if caller.is_root:
+        raise click.ClickException(f"{name} is the root of its account, which is never shut out.")
+    user_states.change_state(opened.state, row, enabled, "", "")
 
 
 @user.command("password")

@@ -2,7 +2,6 @@
 have; beside a running eucabox or without one."""
 
 import json
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,7 @@ from typing import Any
 import click
 
 from eucabox.cli import CommandContext
-from eucabox.cli.data_owner import act_as_owner
-from eucabox.cli.users import open_state
-from eucabox.config import Config
+from eucabox.cli.opened_accounts import AS_JSON, open_account
 from eucabox.errors import InvalidParameterCombination, InvalidParameterValue, NoSuchEntity
 from eucabox.iam import attached_policies, inline_policies, managed_policies, policy_versions
 from eucabox.iam.accounts import ADMINISTRATOR
@@ -20,29 +17,11 @@ from eucabox.iam.aws_policies import ManagedPolicy
 from eucabox.iam.policy_owners import OwnerKind, PolicyOwner, find_owner
 from eucabox.state import State
 
-ACCOUNT_SQL = """select account_id from accounts where :name in (account_name, account_id, alias)
-  order by account_id <> :name, account_name <> :name"""
 KINDS: tuple[OwnerKind, ...] = ("user", "group", "role")
 account_option = click.option(
     "--account", default=ADMINISTRATOR[0], show_default=True, help="The account: name, alias or id."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 document_file = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-def open_account(config: Config, name: str) -> tuple[State, str]:
-    """Open the database until the command ends, as the owner of the data, and return it with the
-    id of an account.
-
-    Raises NotSetUp, StateTooOld and NoSuchEntity.
-    """
-    context = click.get_current_context()
-    context.with_resource(act_as_owner(config))
-    state = context.with_resource(closing(open_state(config)))
-    row = state.one(ACCOUNT_SQL, {"name": name}) if name else None
-    if row is None:
-        raise NoSuchEntity(reason=f"There is no account {name}; `eucabox user list` has them.")
-    return state, row["account_id"]
 
 
 def read_document(file: Path) -> str:
@@ -102,7 +81,7 @@ def update_policy(settings: CommandContext, name: str, file: Path, account: str)
 
 @policy.command("list")
 @account_option
-@json_option
+@AS_JSON
 @click.pass_obj
 def list_policies(settings: CommandContext, account: str, as_json: bool) -> None:
     """List the managed policies of an account and those of AWS."""
@@ -124,7 +103,7 @@ def list_policies(settings: CommandContext, account: str, as_json: bool) -> None
 @policy.command("show")
 @click.argument("name")
 @account_option
-@json_option
+@AS_JSON
 @click.pass_obj
 def show_policy(settings: CommandContext, name: str, account: str, as_json: bool) -> None:
     """Print the document of a managed policy, given by its name or ARN."""

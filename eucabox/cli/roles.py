@@ -7,14 +7,8 @@ from pathlib import Path
 import click
 
 from eucabox.cli import CommandContext
-from eucabox.cli.policies import (
-    account_option,
-    document_file,
-    json_option,
-    open_account,
-    print_json,
-    read_document,
-)
+from eucabox.cli.opened_accounts import AS_JSON, open_account
+from eucabox.cli.policies import account_option, document_file, print_json, read_document
 from eucabox.iam import instance_profiles, roles
 from eucabox.iam.attached_policies import list_attached_arns
 from eucabox.iam.inline_policies import list_inline_policies
@@ -65,7 +59,7 @@ def create_role(
 
 @role.command("list")
 @account_option
-@json_option
+@AS_JSON
 @click.pass_obj
 def list_roles(settings: CommandContext, account: str, as_json: bool) -> None:
     """List the roles of an account."""
@@ -82,7 +76,7 @@ def list_roles(settings: CommandContext, account: str, as_json: bool) -> None:
 @role.command("show")
 @click.argument("name")
 @account_option
-@json_option
+@AS_JSON
 @click.pass_obj
 def show_role(settings: CommandContext, name: str, account: str, as_json: bool) -> None:
     """Print who may assume a role, its policies and its instance profiles."""

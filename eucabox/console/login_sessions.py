@@ -111,7 +111,7 @@ class LoginSessions:
         now = datetime.now(UTC)
         sql = """select s.*, account_id, password_reset_required from login_sessions s
           join users u using (user_id) where session_hash = ? and expires > ? and last_used > ?
-          and s.password_created = u.password_created and u.password <> ''"""
+          and s.password_created = u.password_created and u.password <> '' and u.disabled = 0"""
         bounds = (ids.time_text(now), ids.time_text(now - self._idle))
         row = self._state.select_one(LiveSessionRow, sql, (hash_token(token), *bounds))
         if row and is_use and ids.parse_time(row["last_used"]) < now - USED_AGAIN:

@@ -35,7 +35,7 @@ def sign_in(
     """Return the user of (account, user name) whose password this is, or None.
 
     The account is its name, its alias or its number, or "". Raises TooManyAttemptsError,
-    PasswordsBusy and PasswordExpired.
+    PasswordsBusy, UserDisabled and PasswordExpired.
     """
     keys = _name_limits(names, get_network(source))
     seconds = limits.begin(keys)

@@ -1,6 +1,7 @@
 """Bundle tasks: one row each, carried out in the background; bundles and images of instances."""
 
 import contextlib
+import json
 import logging
 import shutil
 import threading
@@ -85,11 +86,11 @@ class BundleTasks:
         """Write a task, state pending, that the worker carries out, and return its id; call in a
         transaction.
 
-        `columns` are bucket, prefix, owner (of the objects), no_reboot and, of an image that is
-        to be made, image_id.
-        Raises BundlingInProgress, and NoActiveCredential where the caller has no certificate.
+        `columns` are bucket, prefix, owner (of the objects), context (of the request, as JSON),
+        no_reboot and, of an image that is to be made, image_id.
+        Raises BundlingInProgress, and NoSigningCertificate where the account has none.
         """
-        self._accounts.user_credentials(caller)
+        self._accounts.signing_pair(caller)
         instance_id = instance["instance_id"]
         if task := find_open_task(self._state, instance_id):
             raise bundling_in_progress(instance_id, task)
@@ -153,7 +154,8 @@ class BundleTasks:
         self._note_progress(task, state="storing")
         self._put(task, manifest)
         if task["image_id"]:
-            self._images.bundle_ready(task["image_id"], self._get_caller(task))
+            context = json.loads(task["context"])
+            self._images.bundle_ready(task["image_id"], self._get_caller(task), context)
 
     @contextlib.contextmanager
     def _quiesce(self, task: BundleTaskRow) -> Iterator[None]:
@@ -213,7 +215,7 @@ class BundleTasks:
 
     def _bundle(self, task: BundleTaskRow, folder: Path) -> Path:
         caller = self._get_caller(task)
-        credentials = self._accounts.user_credentials(caller)
+        pair = self._accounts.signing_pair(caller)
         parts = folder / "parts"
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
@@ -238,8 +240,8 @@ class BundleTasks:
             parts,
             user=caller.account_id,
             cloud_certificate=self._accounts.cloud_certificate,
-            user_certificate=credentials.certificate,
-            user_private_key=credentials.private_key,
+            user_certificate=pair.certificate,
+            user_private_key=pair.private_key,
             prefix=task["prefix"].rpartition("/")[2],
             architecture=instance.get("architecture", architecture.HOST.ec2[-1]),
             kernel_id=instance.get("kernel_id"),
@@ -249,7 +251,7 @@ class BundleTasks:
 
     def _put(self, task: BundleTaskRow, manifest: Path) -> None:
         """Put the parts into the bucket, and the manifest last: it completes the bundle."""
-        above = task["prefix"].rpartition("/")
+        above, context = task["prefix"].rpartition("/"), json.loads(task["context"])
         files = sorted(set(manifest.parent.iterdir()) - {manifest})
         for file in (*files, manifest):
             self._note_progress(task)
@@ -257,7 +259,7 @@ class BundleTasks:
                 key = above[0] + above[1] + file.name
                 # Checked for each: the bucket may belong to another account by now.
                 uploader = self._accounts.user_of(task["owner"])
-                self._images.store_for(task["bucket"], key, stream, uploader, BUNDLED_ACL)
+                self._images.store_for(task["bucket"], key, stream, uploader, BUNDLED_ACL, context)
 
     def _end(self, task: BundleTaskRow, code: str, message: str) -> None:
         shutil.rmtree(self._folder / task["bundle_id"], ignore_errors=True)

@@ -241,6 +241,14 @@ class NoActiveCredential(Fault):
     code, text = "NoSuchEntity", "The user {name} has no active row in {what}."
 
 
+class NoSigningCertificate(Fault):
+    code = "NoSuchEntity"
+    text = (
+        "Nobody of the account {account} has an active signing certificate whose private key this"
+        " cloud keeps. Make one by CreateSigningCertificate."
+    )
+
+
 class KeyFileUnusable(ConfigError):
     text = "{file}: {reason}"
 

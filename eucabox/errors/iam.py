@@ -24,6 +24,11 @@ class PasswordExpired(Fault):
     text = "Your password is older than your account allows. Ask the account's root for another."
 
 
+class UserDisabled(Fault):
+    code = "AccessDenied"
+    text = "You are shut out. Ask the account's root to let you in again."
+
+
 class PasswordsBusy(Fault):
     code = "Throttling"
     text = "{count} passwords are being checked, which is the limit. Try again in a moment."

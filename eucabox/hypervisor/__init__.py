@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +38,11 @@ class Choice:
 
     driver: Hypervisor
     reason: str
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """What the driver can do on this host."""
+        return self.driver.capabilities()
 
 
 DRIVERS: dict[str, Hypervisor] = {driver.NAME: driver for driver in (kvm, qemu, xen)}

@@ -1,7 +1,6 @@
 """Accounts, users, access keys and certificates in the database; verifies no signature."""
 
-import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,17 +16,22 @@ from eucabox.errors import (
     InvalidParameterValue,
     NameHeld,
     NoActiveCredential,
+    NoSigningCertificate,
     NoSuchUser,
     UserExists,
 )
+from eucabox.iam.access_keys import create_access_key
 from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.iam.instance_sessions import InstanceSessions
 from eucabox.iam.key_use import KeyUse
+from eucabox.iam.known_keys import MOST_KNOWN, KnownKeys
 from eucabox.iam.provider_keys import ProviderKeys
 from eucabox.iam.second_factors import SecondFactors
+from eucabox.iam.rows import UserRow
 from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
+from eucabox.iam.signing_certificates import issue_certificate
 from eucabox.schema import AccountRow
 from eucabox.seal import Seal
 from eucabox.state import RowType, State
@@ -37,9 +41,8 @@ SET_BACK = timedelta(hours=1)  # a clock set back by less does not make old sign
 SIGNATURE_LIFE = timedelta(minutes=31)  # 15 minutes of skew either way, and a minute to spare
 NEVER = "never"
 TWIN_SECONDS = 5
-MOST_KNOWN = 1000
 _CALLER = """select account_id, account_name, canonical_id, user_id, user_name, path, admin,
-  is_root, email from users join accounts using (account_id)"""
+  is_root, email, disabled from users join accounts using (account_id)"""
 
 
 class CallerRow(TypedDict):
@@ -74,6 +77,7 @@ class KeyRow(CallerRow):
 
     secret: bytes
     status: str
+    disabled: int
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,22 @@ class UserCredentials:
     private_key: str
 
 
+@dataclass(frozen=True)
+class SigningPair:
+    """A certificate and its private key, as PEM."""
+
+    certificate: str
+    private_key: str = field(repr=False)
+
+
 class Accounts:
     """Accounts and users in the database, with the cloud's certificate authority beside it."""
 
     def __init__(self, config: Config, state: State) -> None:
         self._state = state
         self.key_use = KeyUse(state, config.cloud.region)
+        self.known_keys = KnownKeys(state, self._load_credential, self.key_use)
         # Each thread's cache of access keys, dropped when the database changes.
-        self._local = threading.local()
         self._seal = Seal(config.cloud.data_dir / "key")
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
         self.authorization = Authorization(state, self._seal)
@@ -178,7 +190,6 @@ class Accounts:
     def user_of(self, account_id: str, user_id: str = "") -> Caller:
         """Return the user of an account that has the id, its root without one; raises
         NoSuchUser."""
-        """Return the user of an account that has the id, or any user of it; raises NoSuchUser."""
         sql = f"{_CALLER} where account_id = ? order by is_root desc"
         rows = self._state.select(CallerRow, sql, (account_id,))
         users = [_to_caller(row) for row in rows if user_id in ("", row["user_id"])]
@@ -191,18 +202,7 @@ class Accounts:
 
         Temporary ones too, whose end and whose token are for the caller to compare.
         """
-        mark, local = self._state.mark(), self._local
-        if mark is None:
-            return self._load_credential(access_key_id)
-        if getattr(local, "mark", None) != mark or len(local.known) > MOST_KNOWN:
-            local.mark, local.known = mark, {}
-        if access_key_id not in local.known:
-            fresh = self._load_credential(access_key_id)
-            if fresh is None:
-                return None
-            local.known[access_key_id] = fresh
-        credential: Credential = local.known[access_key_id]
-        return credential
+        return self.known_keys.credential(access_key_id)
 
     def _load_credential(self, access_key_id: str) -> Credential | None:
         if access_key_id.startswith(TEMPORARY):
@@ -213,10 +213,12 @@ class Accounts:
         if row is None:
             return None
         secret = self._open_secret(row["secret"], access_key_id)
-        return Credential(_to_caller(row, access_key_id), secret, row["status"] == "Active")
+        active = row["status"] == "Active" and not row["disabled"]
+        return Credential(_to_caller(row, access_key_id), secret, active)
 
     def _load_user(self, user_id: str) -> Caller | None:
-        row = self._state.select_one(CallerRow, f"{_CALLER} where user_id = ?", (user_id,))
+        sql = f"{_CALLER} where user_id = ? and disabled = 0"
+        row = self._state.select_one(CallerRow, sql, (user_id,))
         return _to_caller(row) if row is not None else None
 
     def _unseal_secret(self, sealed: bytes, access_key_id: str) -> str:
@@ -247,6 +249,18 @@ class Accounts:
         credential = self.credential(key["access_key_id"])
         assert credential is not None
         return credential
+    def signing_pair(self, caller: Caller) -> SigningPair:
+        """Return an active certificate with its private key: the newest of the caller, else one of
+        its account's root, else one of another user; raises NoSigningCertificate."""
+        sql = """select certificate, private_key from certificates join users using (user_id)
+          where account_id = ? and status = 'Active' and private_key is not null
+          order by user_id = ? desc, is_root desc, certificates.created desc limit 1"""
+        values = (caller.account_id, caller.user_id)
+        row = self._state.select_one(UserCertificateRow, sql, values)
+        if row is None:
+            raise NoSigningCertificate(account=caller.account_name)
+        private_key = self._seal.open(row["private_key"], "user key").decode()
+        return SigningPair(row["certificate"], private_key)
 
     def certificates(self, account_id: str | None = None) -> list[str]:
         """Return the active users' certificates as PEM, of one account or of all."""
@@ -354,33 +368,12 @@ class Accounts:
         with self._state.transaction():
             self._state.insert("accounts", account_row)
             self._state.insert("users", user_row)
-            self._add_access_key(user_id)
-            self._add_certificate(user_id, f"{account}/{user}")
+            (row,) = self._state.select(
+                UserRow, "select * from users where user_id = ?", (user_id,)
+            )
+            create_access_key(self._state, self._seal, row)
+            issue_certificate(self._state, self.authority, self._seal, row, account)
         return Caller(account_id, account, canonical_id, user_id, user, admin, is_root=True)
-
-    def _add_access_key(self, user_id: str) -> None:
-        access_key_id = ids.access_key_id()
-        secret = ids.secret_key().encode()
-        row = {
-            "access_key_id": access_key_id,
-            "user_id": user_id,
-            "secret": self._seal.close(secret, secret_purpose(access_key_id)),
-            "status": "Active",
-            "created": ids.now(),
-        }
-        self._state.insert("access_keys", row)
-
-    def _add_certificate(self, user_id: str, common_name: str) -> None:
-        certificate, private_key = self.authority.issue(common_name)
-        row = {
-            "certificate_id": ids.certificate_id(),
-            "user_id": user_id,
-            "certificate": certificate,
-            "private_key": self._seal.close(private_key.encode(), "user key"),
-            "status": "Active",
-            "created": ids.now(),
-        }
-        self._state.insert("certificates", row)
 
 
 def _to_caller(row: CallerRow, access_key_id: str = "") -> Caller:

@@ -1,8 +1,7 @@
-"""The policies that apply to a caller: read from the database, compiled and remembered by each
-thread until the database changes. Decides about no resource; see policy/decision.py."""
+"""The policies that apply to a caller: read from the database, compiled and remembered until the
+database says something else of who may do what. Decides about no resource."""
 
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from eucabox.iam.caller import Caller
@@ -12,10 +11,12 @@ from eucabox.iam.policy import compile_identity_policy
 from eucabox.iam.policy.decision import ApplicablePolicies, NamedPolicy
 from eucabox.iam.policy.request import AuthorizationRequest, key_name
 from eucabox.iam.policy.statements import Statement
+from eucabox.iam.policy.wildcards import Match
 from eucabox.seal import Seal
 from eucabox.state import State
 
 MOST_KNOWN = 1000  # callers
+MOST_WAYS = 64  # addresses
 # keys whose values do not depend on the resource, nor on the members of a request
 OF_EVERY_REQUEST = frozenset(
     {
@@ -32,8 +33,7 @@ OF_EVERY_REQUEST = frozenset(
     }
 )
 IDENTITY, BOUNDARY, SESSION = "identity", "boundary", "session"
-# What effective_policies.py reads in several queries, in one: it is read at every request that
-# follows a change of the database.
+# What effective_policies.py reads in several queries, in one: requests wait for it.
 _OWNERS = "select :id union all select group_id from group_members where user_id = :id"
 _OWN = f"""select 'identity' as kind, policy_name as name, document as text from inline_policies
     where owner_id in ({_OWNERS})
@@ -50,6 +50,26 @@ class _AboutAction:
 
     denying: tuple[Statement, ...]
     allowing: tuple[tuple[Statement, ...], ...]
+    # by address and TLS of a request: the matchers of resources that are allowed in any case
+    _plain: dict[tuple[str, str], list[list[Match]]] = field(default_factory=dict, compare=False)
+
+    def list_plain(self, source_ip: str, secure: str) -> list[list[Match]]:
+        """Return the matchers of resources that the statements of each kind allow to requests from
+        an address whatever else they say."""
+        way = source_ip, secure
+        plain = self._plain.get(way)
+        if plain is None:
+            if len(self._plain) >= MOST_WAYS:
+                self._plain.clear()
+            values = {"aws:sourceip": source_ip, "aws:securetransport": secure}
+            known = {key: (value,) for key, value in values.items() if value}
+            request = AuthorizationRequest("", "", None, known.get)
+            plain = [
+                [match for each in kind if _holds_plainly(each, request) for match in _fixed(each)]
+                for kind in self.allowing
+            ]
+            self._plain[way] = plain
+        return plain
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,15 @@ class CallerPolicies:
             else:
                 return False
         return not any(_holds(each, request) for each in about.denying)
+
+    def permit_plainly(self, action: str, resource: str, context: Mapping[str, str]) -> bool:
+        """True if these policies allow it as their statements without variables can tell, by its
+        resource and by the address and TLS in `context` alone. False means: ask `permit`."""
+        about = self._by_action.get(action)
+        if about is None or about.denying:
+            return False
+        plain = about.list_plain(context.get("source_ip", ""), context.get("secure", ""))
+        return all(any(match(resource) for match in kind) for kind in plain)
 
     def permit_everywhere(self, request: AuthorizationRequest) -> bool:
         """True if these policies allow the action whatever the resource is, and its tags and those
@@ -119,6 +148,23 @@ def _holds(statement: Statement, request: AuthorizationRequest) -> bool:
     return all(each.holds(request) for each in statement.conditions)
 
 
+def _holds_plainly(statement: Statement, request: AuthorizationRequest) -> bool:
+    return all(
+        each.key in ("aws:sourceip", "aws:securetransport")
+        and not any("${" in value for value in each.values)
+        and each.holds(request)
+        for each in statement.conditions
+    )
+
+
+def _fixed(statement: Statement) -> Iterator[Match]:
+    """Yield the matchers of the resources that a statement names without variables."""
+    if not statement.resources.others:
+        for pattern in statement.resources.patterns:
+            if pattern.fixed is not None:
+                yield pattern.fixed
+
+
 def _holds_everywhere(statement: Statement, request: AuthorizationRequest) -> bool:
     resources = statement.resources
     if resources.others or all(each.text != "*" for each in resources.patterns):
@@ -131,6 +177,15 @@ def _holds_everywhere(statement: Statement, request: AuthorizationRequest) -> bo
     )
 
 
+@dataclass(frozen=True)
+class _KnownPolicies:
+    """What was read while the database had one identity mark, and before that."""
+
+    mark: int
+    older: Mapping[str, CallerPolicies]
+    policies: dict[str, CallerPolicies] = field(default_factory=dict)
+
+
 WITHOUT = CallerPolicies(ApplicablePolicies())
 UNLIMITED = CallerPolicies(ApplicablePolicies(is_root=True))
 
@@ -141,7 +196,7 @@ class Authorization:
     def __init__(self, state: State, seal: Seal) -> None:
         self.seal = seal
         self._state = state
-        self._local = threading.local()
+        self._known = _KnownPolicies(-1, {})
 
     def find_policies(self, caller: Caller | None) -> CallerPolicies:
         """Return the policies that apply to a caller: none for an anonymous one."""
@@ -149,16 +204,16 @@ class Authorization:
             return WITHOUT
         if not caller.is_limited:
             return UNLIMITED if caller.sign_in is None else _tell_sign_in(caller)
-        mark, local = self._state.mark(), self._local
+        mark, known = self._state.identity_mark(), self._known
         if mark is None:
             return self._load(caller)
-        if getattr(local, "mark", None) != mark or len(local.known) > MOST_KNOWN:
-            local.mark, local.older, local.known = mark, getattr(local, "known", {}), {}
-        name = caller.session.access_key_id if caller.session else (caller.user_id, caller.sign_in)
-        if name not in local.known:
-            local.known[name] = self._load(caller, local.older.get(name))
-        known: CallerPolicies = local.known[name]
-        return known
+        if known.mark != mark or len(known.policies) > MOST_KNOWN:
+            known = self._known = _KnownPolicies(mark, known.policies)
+        name = _name(caller)
+        policies = known.policies.get(name)
+        if policies is None:
+            policies = known.policies[name] = self._load(caller, known.older.get(name))
+        return policies
 
     def _load(self, caller: Caller, before: CallerPolicies | None = None) -> CallerPolicies:
         """Return a caller's policies, with what `before` knows of them if they are the same."""
@@ -195,6 +250,14 @@ class Authorization:
     def _read_tags(self, owner_id: str) -> dict[str, str]:
         sql = "select key, value from iam_tags where resource_id = ?"
         return {row["key"]: row["value"] for row in self._state.query(sql, (owner_id,))}
+
+
+def _name(caller: Caller) -> str:
+    """What callers with the same policies and facts have in common."""
+    if caller.session:
+        return caller.session.access_key_id
+    came = caller.sign_in
+    return f"{caller.user_id} {came.mfa} {came.created}" if came else caller.user_id
 
 
 def _tell_sign_in(root: Caller) -> CallerPolicies:

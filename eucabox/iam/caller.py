@@ -61,9 +61,14 @@ class Caller:
     sign_in: ConsoleSignIn | None = None
     # False for a root by a key of its own, who may do all in its account and is asked for no policy
     is_limited: bool = field(init=False, repr=False, compare=False)
+    # the name in logs: ACCOUNT_ID/USER, or ACCOUNT_ID/ROLE/SESSION
+    label: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        role = self.session.role if self.session is not None else None
+        name = f"{role.role_name}/{role.session_name}" if role is not None else self.user_name
         object.__setattr__(self, "is_limited", not self.is_root or self.session is not None)
+        object.__setattr__(self, "label", f"{self.account_id}/{name}")
 
     @property
     def principal(self) -> PolicyPrincipal:
@@ -90,12 +95,12 @@ class Caller:
         return self.account_id if self.is_root else self.user_id
 
     @property
-    def label(self) -> str:
-        """The name in logs: ACCOUNT_ID/USER, or ACCOUNT_ID/ROLE/SESSION."""
-        if self.session is not None and self.session.role is not None:
-            role = self.session.role
-            return f"{self.account_id}/{role.role_name}/{role.session_name}"
-        return f"{self.account_id}/{self.user_name}"
+    def credential_id(self) -> str:
+        """Of what a request of the caller is a use: the id of its access key, or of the role whose
+        session it is; "" for a session that a user has for itself."""
+        if self.session is None:
+            return self.access_key_id
+        return self.session.role.role_id if self.session.role is not None else ""
 
 
 @dataclass(frozen=True)

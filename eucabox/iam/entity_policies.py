@@ -10,7 +10,7 @@ from eucabox.errors import InvalidInput
 from eucabox.iam.attached_policies import list_attached_arns
 from eucabox.iam.inline_policies import list_inline_policies
 from eucabox.iam.managed_policies import read_default_document
-from eucabox.iam.policy_owners import PolicyOwner, find_owner, list_groups_of
+from eucabox.iam.policy_owners import OWNER_KINDS, PolicyOwner, find_owner, list_groups_of
 from eucabox.state import State
 
 ARN = re.compile(r"arn:aws:iam::(\d{12}):(user|group|role)(/(?:[^:*?]*/)?)([^:/*?]+)")
@@ -37,10 +37,11 @@ def find_owner_by_arn(state: State, account_id: str, arn: str) -> PolicyOwner:
     Raises InvalidInput and NoSuchEntity.
     """
     match = ARN.fullmatch(arn)
-    if match is None or match[1] != account_id:
+    kind = OWNER_KINDS.get(match[2]) if match else None
+    if match is None or kind is None or match[1] != account_id:
         reason = f"Invalid Entity Arn: {arn[:200]} does not clearly define entity type and name."
         raise InvalidInput(reason=reason)
-    owner = find_owner(state, account_id, match[2], match[4])  # type: ignore[arg-type]
+    owner = find_owner(state, account_id, kind, match[4])
     if owner.arn != arn:
         reason = f"Invalid Entity Arn: {arn[:200]} does not exist; did you mean {owner.arn}?"
         raise InvalidInput(reason=reason)

@@ -12,12 +12,14 @@ from eucabox.errors import (
     PasswordExpired,
     PasswordPolicyViolation,
     PasswordsBusy,
+    UserDisabled,
     WrongOldPassword,
     WrongPassword,
 )
 from eucabox.iam import password_policies
 from eucabox.iam.passwords import check_password, check_quality, hash_password
 from eucabox.iam.rows import UserRow
+from eucabox.iam.used_passwords import check_unused, keep
 from eucabox.state import State
 
 CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another
@@ -49,8 +51,9 @@ def set_password(state: State, user: UserRow, password: str, *, must_change: boo
     """
     _check_new(state, user, password)
     with _limit_work():
+        kept = check_unused(state, user, password)
         hashed = hash_password(password)
-    _store(state, {"user_id": user["user_id"]}, hashed, must_change=must_change)
+    _store(state, {"user_id": user["user_id"]}, hashed, must_change=must_change, kept=kept)
 
 
 def change_password(state: State, user: UserRow, old: str, new: str) -> None:
@@ -66,9 +69,10 @@ def change_password(state: State, user: UserRow, old: str, new: str) -> None:
         if user["password_reset_required"] and new == old:
             raise PasswordPolicyViolation(reason="Choose another password than the one you have.")
         _check_new(state, user, new)
+        kept = check_unused(state, user, new)
         hashed = hash_password(new)
     where = {"user_id": user["user_id"], "password": user["password"]}
-    if not _store(state, where, hashed, must_change=False):
+    if not _store(state, where, hashed, must_change=False, kept=kept):
         raise WrongOldPassword()
 
 
@@ -84,8 +88,11 @@ def confirm_password(user: UserRow, password: str) -> None:
 def note_sign_in(state: State, user: UserRow) -> None:
     """Note that a user has signed in; with a password that is too old it has to choose another.
 
-    Raises PasswordExpired where the account's policy leaves that to others. No policy is for roots.
+    Raises UserDisabled, and PasswordExpired where the account's policy leaves another password to
+    others. No policy is for roots.
     """
+    if user["disabled"]:
+        raise UserDisabled()
     columns: dict[str, object] = {"password_last_used": ids.now()}
     if not user["is_root"] and password_policies.is_expired(state, user):
         policy = password_policies.read_policy(state, user["account_id"])
@@ -114,7 +121,12 @@ def give_code(state: State, user: UserRow) -> str:
 def delete_login_profile(state: State, user: UserRow) -> None:
     """Take a user's password away; raises NoSuchEntity where it has none."""
     check_login_profile(user)
-    columns = {"password": "", "password_created": "", "password_reset_required": 0}
+    columns = {
+        "password": "",
+        "password_created": "",
+        "password_reset_required": 0,
+        "password_expires": "",
+    }
     state.update("users", {"user_id": user["user_id"]}, **columns)
 
 
@@ -134,18 +146,23 @@ def _check_new(state: State, user: UserRow, password: str) -> None:
         policy.check(password)
 
 
-def _store(state: State, where: dict[str, str], hashed: str, *, must_change: bool) -> bool:
+def _store(
+    state: State, where: dict[str, str], hashed: str, *, must_change: bool, kept: str = ""
+) -> bool:
     """Store a password's hash, and forget the codes of letters that would set another one; tell
-    whether the user was still as `where` has it."""
+    whether the user was still as `where` has it. `kept` is for later new passwords."""
     columns = {
         "password": hashed,
         "password_created": ids.now(),
         "password_reset_required": int(must_change),
+        "password_expires": "",
     }
     with state.transaction():
         is_stored = state.update("users", where, **columns) > 0
         if is_stored:
             state.delete("codes", {"user_id": where["user_id"]})
+        if is_stored and kept:
+            keep(state, where["user_id"], kept)
     return is_stored
 
 

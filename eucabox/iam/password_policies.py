@@ -12,6 +12,7 @@ from eucabox.iam.rows import UserRow
 from eucabox.state import State
 
 LEAST_LENGTH, LONGEST_AGE = 6, 1095  # as the model has them; the age in days
+MOST_FORBIDDEN = 24  # earlier passwords
 SYMBOLS = frozenset("!@#$%^&*()_+-=[]{}|'")
 VIOLATION = "Password should have"
 
@@ -28,12 +29,14 @@ class PasswordPolicy:
     allow_users_to_change_password: bool = False
     max_password_age: int = 0  # in days, 0 for no end
     hard_expiry: bool = False
+    password_reuse_prevention: int = 0  # how many earlier passwords may not be used again
 
     def to_api(self) -> dict[str, object]:
         """Return the policy in the members of the API."""
         told = {**asdict(self), "expire_passwords": self.max_password_age > 0}
-        if not self.max_password_age:
-            del told["max_password_age"]
+        for name in ("max_password_age", "password_reuse_prevention"):
+            if not told[name]:
+                del told[name]
         return told
 
     def check(self, password: str) -> None:
@@ -65,14 +68,24 @@ def save_policy(state: State, account_id: str, policy: PasswordPolicy | None) ->
         length = policy.minimum_password_length
         check_number("minimumPasswordLength", length, LEAST_LENGTH, LONGEST)
         check_number("maxPasswordAge", policy.max_password_age, 0, LONGEST_AGE)
+        forbidden = policy.password_reuse_prevention
+        check_number("passwordReusePrevention", forbidden, 0, MOST_FORBIDDEN)
     text = json.dumps(asdict(policy)) if policy else ""
     state.update("accounts", {"account_id": account_id}, password_policy=text)
 
 
 def is_expired(state: State, user: UserRow) -> bool:
-    """Whether a user's password is older than the account's policy allows."""
+    """Whether a user's password has come to its end."""
+    end = find_end(state, user)
+    return end is not None and datetime.now(UTC) > end
+
+
+def find_end(state: State, user: UserRow) -> datetime | None:
+    """Return when a user's password ends: at the time that was set for it, or before that at the
+    age that the account's policy allows; None for never."""
+    ends = [ids.parse_time(user["password_expires"])] if user["password_expires"] else []
     policy = read_policy(state, user["account_id"])
-    if policy is None or not policy.max_password_age or not user["password_created"]:
-        return False
-    end = ids.parse_time(user["password_created"]) + timedelta(days=policy.max_password_age)
-    return datetime.now(UTC) > end
+    if policy is not None and policy.max_password_age and user["password_created"]:
+        age = timedelta(days=policy.max_password_age)
+        ends.append(ids.parse_time(user["password_created"]) + age)
+    return min(ends, default=None)

@@ -37,6 +37,15 @@ def hash_password(password: str) -> str:
     return "scrypt$" + "$".join(map(str, parts))
 
 
+def hash_alike(password: str, stored: str) -> str:
+    """As `hash_password`, with the salt and the cost of what is stored of another password, so that
+    the same password gives the same text."""
+    how, _, _ = stored.rpartition("$")
+    _, cost, block, passes, salt = how.split("$")
+    digest = _derive(password, _to_bytes(salt), int(cost), int(block), int(passes))
+    return f"{how}${_to_text(digest)}"
+
+
 def check_password(password: str, stored: str) -> bool:
     """Tell whether a password is the one of which `stored` was made. Raises PasswordsBusy.
 

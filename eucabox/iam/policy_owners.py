@@ -8,6 +8,7 @@ from eucabox.iam.constraints import check_name
 from eucabox.state import State
 
 OwnerKind = Literal["user", "group", "role"]
+OWNER_KINDS: dict[str, OwnerKind] = {"user": "user", "group": "group", "role": "role"}
 ENTITY_KINDS = ("User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy")  # of filters
 LONGEST_EXISTING_NAME = 128  # the model takes longer names of users here than it lets be made
 _OWNERS = {

@@ -1,11 +1,12 @@
 """The keys of identity providers: fetched or given as a file, and remembered; checks no token."""
 
 import json
+import logging
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from jwt import PyJWK
@@ -16,12 +17,16 @@ from eucabox.errors import IdentityProviderUnreachable, InvalidIdentityToken
 from eucabox.iam.identity_providers import ProviderUrl
 from eucabox.iam.rows import OidcProviderRow
 
+log = logging.getLogger("eucabox.iam")
 Fetch = Callable[[str], bytes]
 DISCOVERY = "/.well-known/openid-configuration"
 FRESH, STALE = 3600.0, 86_400.0  # seconds: when keys are fetched again, how long they may serve
 AGAIN = 60.0  # seconds between two tries, whoever asks for which key
-PATIENCE = 10.0  # seconds that one thread waits for another's fetching
-MOST_ASKING = 3  # threads that fetch or wait: a provider that hangs must not take all of the server
+PATIENCE = 10.0  # seconds that a request waits for keys, and that both documents may take
+# A provider that hangs must not take all of the server, nor the providers of one account all that
+# there is for the others.
+MOST_FETCHING, MOST_OF_ACCOUNT = 6, 2  # providers that are being asked: in all, of one account
+MOST_WAITING = 2  # requests that wait for one provider
 MOST_PROVIDERS, MOST_KEYS = 200, 100
 RSA_BITS = range(2048, 8193)
 USABLE = {"RSA": ("RS256", "RS384", "RS512"), "EC": ("ES256", "ES384", "ES512")}
@@ -38,28 +43,38 @@ class ProviderKey:
 
 @dataclass
 class _Known:
-    """What is known of a provider: its keys, when they came, when they were last asked for."""
+    """What is known of a provider: its keys, when they came, when they were last asked for, and
+    how many requests wait for them."""
 
     keys: tuple[ProviderKey, ...] = ()
     fetched: float = float("-inf")
     tried: float = float("-inf")
     problem: str = ""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    waiting: int = 0
+    fetching: threading.Event | None = None  # which is set when the keys have come, or have not
 
     def needs(self, key_id: str, now: float) -> bool:
         """Tell whether the keys are to be fetched for the sake of a key."""
         return now - self.fetched > FRESH or not _choose(self.keys, key_id)
 
+    def is_due(self, key_id: str, now: float) -> bool:
+        """Tell whether that may be now."""
+        return self.needs(key_id, now) and now - self.tried >= AGAIN
+
 
 class ProviderKeys:
     """Finds the keys of a provider. `fetch` returns a document; the server sets it, and without it
-    only keys that were given as a file are found."""
+    only keys that were given as a file are found.
+
+    Keys are fetched by a thread of their own, which holds the account's place until it ends;
+    requests wait no longer than PATIENCE, and not at all where too many wait.
+    """
 
     def __init__(self) -> None:
         self.fetch: Fetch | None = None
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(MOST_ASKING)
+        self._fetching: Counter[str] = Counter()  # providers that are being asked, by account
 
     def find(self, provider: OidcProviderRow, key_id: str) -> list[ProviderKey]:
         """Return the keys of an id, of "" all; none where the provider has no such key.
@@ -69,11 +84,15 @@ class ProviderKeys:
         if provider["jwks"]:
             return _choose(_parse(provider["jwks"]), key_id)
         known = self._remember(provider["provider_id"])
+        problem = ""
         if known.needs(key_id, time.monotonic()):
-            self._refresh(known, provider, key_id)
+            try:
+                self._refresh(known, provider, key_id)
+            except IdentityProviderUnreachable as fault:  # older keys may do
+                problem = fault.message
         chosen = _choose(known.keys, key_id)
-        if not chosen and known.problem:
-            raise IdentityProviderUnreachable(reason=known.problem)
+        if not chosen and (problem or known.problem):
+            raise IdentityProviderUnreachable(reason=problem or known.problem)
         return chosen
 
     def _remember(self, provider_id: str) -> _Known:
@@ -85,35 +104,70 @@ class ProviderKeys:
             return known
 
     def _refresh(self, known: _Known, provider: OidcProviderRow, key_id: str) -> None:
+        """Wait until the keys are fetched, where they are to be; raises
+        IdentityProviderUnreachable where that can't be waited for."""
         gil_turns.yield_leadership()  # another computer may take its time
-        place = self._places.acquire(blocking=False)
+        fetching = self._begin(known, provider, key_id)
+        if fetching is None:
+            return
         try:
-            if not (place and known.lock.acquire(timeout=PATIENCE)):
+            if not fetching.wait(PATIENCE):
+                raise _take_too_long(provider["url"])
+        finally:
+            with self._lock:
+                known.waiting -= 1
+
+    def _begin(
+        self, known: _Known, provider: OidcProviderRow, key_id: str
+    ) -> threading.Event | None:
+        """Have the keys fetched, unless they are already, and return what tells the end of that;
+        None where it is too early for another try."""
+        now, account_id = time.monotonic(), provider["account_id"]
+        with self._lock:
+            fetching = known.fetching
+            if fetching is None and not known.is_due(key_id, now):
+                return None
+            has_place = fetching is not None or self._has_place(account_id)
+            if known.waiting >= MOST_WAITING or not has_place:
                 reason = f"The identity provider {provider['url']} is being asked. Try again."
                 raise IdentityProviderUnreachable(reason=reason)
-            try:
-                self._try_again(known, provider, key_id)
-            finally:
-                known.lock.release()
-        finally:
-            if place:
-                self._places.release()
+            if fetching is None:
+                fetching = threading.Event()
+                arguments = (known, provider, fetching)
+                name = "provider-keys"
+                threading.Thread(target=self._try, args=arguments, name=name, daemon=True).start()
+                known.fetching, known.tried = fetching, now
+                self._fetching[account_id] += 1
+            known.waiting += 1
+            return fetching
 
-    def _try_again(self, known: _Known, provider: OidcProviderRow, key_id: str) -> None:
-        now = time.monotonic()
-        if not known.needs(key_id, now) or now - known.tried < AGAIN:
-            return
-        known.tried = now
+    def _has_place(self, account_id: str) -> bool:
+        of_account, in_all = self._fetching[account_id], self._fetching.total()
+        return of_account < MOST_OF_ACCOUNT and in_all < MOST_FETCHING
+
+    def _try(self, known: _Known, provider: OidcProviderRow, done: threading.Event) -> None:
+        now, keys, problem = time.monotonic(), None, ""
         try:
-            known.keys, known.fetched, known.problem = self._fetch(provider["url"]), now, ""
-        except IdentityProviderUnreachable as problem:
-            known.problem = problem.message
-            if now - known.fetched > STALE:
+            keys = self._fetch(provider["url"])
+        except IdentityProviderUnreachable as fault:
+            problem = fault.message
+        except Exception:  # those who wait must hear of it
+            log.exception("role=cloud the keys of %s can't be fetched", provider["url"])
+            problem = f"The keys of {provider['url']} can't be fetched: see the log."
+        with self._lock:
+            known.problem, known.fetching = problem, None
+            if keys is not None:
+                known.keys, known.fetched = keys, now
+            elif now - known.fetched > STALE:
                 known.keys = ()
+            self._fetching[provider["account_id"]] -= 1
+            self._fetching += Counter()  # which drops what is 0
+        done.set()
 
     def _fetch(self, issuer: str) -> tuple[ProviderKey, ...]:
         if self.fetch is None:
             raise IdentityProviderUnreachable(reason="This process asks no identity providers.")
+        end = time.monotonic() + PATIENCE
         document = _read_json(self.fetch(issuer + DISCOVERY), issuer)
         place = document.get("jwks_uri")
         if str(document.get("issuer", "")).rstrip("/") != issuer:
@@ -122,7 +176,14 @@ class ProviderKeys:
         if not isinstance(place, str) or ProviderUrl.parse(place) is None:
             reason = f"The configuration of {issuer} names no jwks_uri with https."
             raise IdentityProviderUnreachable(reason=reason)
+        if time.monotonic() > end:
+            raise _take_too_long(issuer)
         return parse_keys(self.fetch(place).decode("utf-8", "replace"), issuer)
+
+
+def _take_too_long(url: str) -> IdentityProviderUnreachable:
+    reason = f"The identity provider {url} takes longer than {PATIENCE:g} s."
+    return IdentityProviderUnreachable(reason=reason)
 
 
 def parse_keys(text: str, issuer: str) -> tuple[ProviderKey, ...]:

@@ -19,6 +19,16 @@ class UserRow(TypedDict):
     password_last_used: str
     permissions_boundary: str
     information: str
+    disabled: int
+    password_expires: str
+
+
+class UsedPasswordRow(TypedDict):
+    """A password that a user has or had, hashed."""
+
+    user_id: str
+    password: str
+    created: str
 
 
 class AccessKeyRow(TypedDict):
@@ -180,6 +190,7 @@ class CodeRow(TypedDict):
 
 ROW_TYPES = {
     "users": UserRow,
+    "used_passwords": UsedPasswordRow,
     "access_keys": AccessKeyRow,
     "certificates": CertificateRow,
     "mfa_devices": MfaDeviceRow,

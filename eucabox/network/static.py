@@ -92,7 +92,8 @@ class Static(BridgedNetwork):
         self._in_use = True
         subnet = self.subnet
         # Of a whole subnet, which is our own bridge's, the gateway's address is never given out.
-        named = self.config.network.addresses
+        config = self._site.config
+        named = config.network.addresses
         place = subnet, self._site.gateway(subnet) if named else None
         if self._pool_place != place:
             self._pool_place, self._pool = place, []
@@ -101,7 +102,7 @@ class Static(BridgedNetwork):
                 if address.mac_address not in taken and address.private_ip_address not in taken:
                     return address
             count = len(self._pool)
-            self._pool = list(islice(pool(self.config, *place), 2 * count + READ_FIRST))
+            self._pool = list(islice(pool(config, *place), 2 * count + READ_FIRST))
             if len(self._pool) == count:
                 raise InsufficientFreeAddresses(count=count)
 

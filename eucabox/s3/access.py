@@ -76,14 +76,32 @@ def check(
     check_expected(bucket, expected)
     owner = properties.owner if properties else ""
     if POLICY not in bucket.settings and owner in ("", bucket.owner) and owns(request, bucket):
-        if request.caller is not None and not request.caller.is_limited:
+        caller = request.caller
+        if caller is not None and not caller.is_limited:
             return  # without a policy nothing is denied to the bucket's owner
+        if _is_plainly_permitted(request, bucket, key, action):
+            return
     access_check = AccessCheck(request, bucket, key, properties)
     versioned = versioned_action(action or policy_action(request.action), request.params)
     access_check.check(versioned, permission or PERMISSIONS_OF.get(versioned, ""))
     if not action:
         for more, granted in extra_actions(request.action, request.params):
             access_check.check(versioned_action(more, request.params), granted)
+
+
+def _is_plainly_permitted(request: RequestContext, bucket: Bucket, key: str, action: str) -> bool:
+    """True if the caller's own policies allow all that is asked for, as can be told at once."""
+    if len(key) > LONGEST_KEY:
+        return False
+    actions = [action or policy_action(request.action)]
+    if not action:
+        actions += [more for more, _ in extra_actions(request.action, request.params)]
+    resource, policies = s3_vocabulary.resource(bucket.name, key or None), request.find_policies()
+    for each in actions:
+        name = versioned_action(each, request.params)
+        if not policies.permit_plainly(name, resource, request.context):
+            return False
+    return True
 
 
 def check_expected(bucket: Bucket, expected: str) -> None:

@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Collection
 
 from eucabox.errors import IdentityProviderUnreachable
@@ -30,8 +31,9 @@ def fetch(url: str, private_hosts: Collection[str]) -> bytes:
         raise IdentityProviderUnreachable(reason=f"{url[:300]} is no URL of a provider.")
     try:
         address = _find_address(parts, parts.host in private_hosts)
+        end = time.monotonic() + SECONDS
         with socket.create_connection((str(address), parts.port), SECONDS) as plain:
-            return _ask(plain, parts)
+            return _ask(plain, parts, end - time.monotonic())
     except (OSError, http.client.HTTPException, ValueError) as problem:
         reason = f"The identity provider at {url[:300]} can't be asked: {problem or 'no answer'}"
         raise IdentityProviderUnreachable(reason=reason) from None
@@ -59,9 +61,9 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _ask(plain: socket.socket, parts: ProviderUrl) -> bytes:
+def _ask(plain: socket.socket, parts: ProviderUrl, seconds: float) -> bytes:
     """Send one request and read the answer; the socket is shut when the time is over."""
-    end = threading.Timer(SECONDS, _shut, [plain])
+    end = threading.Timer(max(seconds, 0), _shut, [plain])
     end.daemon = True
     end.start()
     try:

@@ -37,8 +37,9 @@ def choose(request: Request) -> tuple[ApiProtocol, str]:
     below_services = request.path.startswith("/services/")
     if not below_services and S3_SCOPE in request.headers.get("authorization", ""):
         return s3, "s3"
-    if absent := not_served.find_service(request):
-        return not_served, absent
+    if below_services or query.scope_service(request) not in query.SERVICES:
+        if absent := not_served.find_service(request):
+            return not_served, absent
     if below_services:
         if request.service_path in S3_PATHS or _is_key(request):
             return s3, "s3"

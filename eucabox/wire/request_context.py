@@ -40,6 +40,10 @@ class PolicyContext(Mapping[str, str]):
     more: Mapping[str, str]
 
     def __getitem__(self, name: str) -> str:
+        if name == "source_ip":  # these two are asked for most
+            return self.request.source or ""
+        if name == "secure":
+            return "true" if self.request.scheme == "https" else "false"
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:

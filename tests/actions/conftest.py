@@ -35,9 +35,9 @@ def people(config: Config, state: State, first_keys: Path) -> Iterator[People]:
 
 
 @pytest.fixture
-def shop(config: Config) -> Iterator[Shop]:
+def shop(config: Config, state: State) -> Iterator[Shop]:
     store = Store(config.bucket_root, keyring.open_keyring(lambda: keyed(config), ACCOUNT))
-    made = Shop(store)
+    made = Shop(store, state)
     made.ask("CreateBucket", bucket="shop")
     yield made
     store.close()

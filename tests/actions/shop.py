@@ -15,21 +15,29 @@ from eucabox.errors import Fault
 from eucabox.iam.caller import Caller
 from eucabox.s3.access_log import AccessLog
 from tests.kept_events import KeptEvents
+from eucabox.state import State
 
 
 class Shop:
     """Performs verbs as one of `admin`, `ann`, `bob` or nobody."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, state: State) -> None:
         self.store = store
         self.path = ""  # the service path that callers come by
         known = {name: _caller(name) for name in ("admin", "ann", "bob")}
+        with state.transaction():
+            for each in known.values():
+                names = (each.account_id, each.account_name, each.canonical_id)
+                columns = ("account_id", "account_name", "canonical_id")
+                row = dict(zip(columns, names, strict=True))
+                state.insert("accounts", {**row, "created": ids.now()})
         self.people: dict[str, Caller | None] = {**known, "": None}
         self.cloud: Any = SimpleNamespace(
             access_log=AccessLog(store, Path("/nowhere"), "eucabox", lambda: 300),
             accounts=Directory(list(known.values())),
             store=store,
             events=KeptEvents(),
+            state=state,
             config=Config(),
         )
 

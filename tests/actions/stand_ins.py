@@ -20,6 +20,8 @@ from eucabox.errors import InsufficientFreeAddresses
 from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
+from eucabox.iam.key_use import KeyUse
+from eucabox.iam.known_keys import KnownKeys
 from eucabox.iam.sessions import Sessions
 from eucabox.iam.sign_up import SignUps
 from eucabox.iam.sign_up.attempts import Attempts
@@ -167,6 +169,7 @@ class StandInAccounts:
         seal = Seal(state.path.parent / "key")
         self.authorization = Authorization(state, seal)
         self.sessions = Sessions(state, seal)
+        self.known_keys = KnownKeys(state, self.credential, KeyUse(state, "here"))
 
     def get_by_account_id(self, account_id: str) -> Row | None:
         return self.state.one("select * from accounts where account_id = ?", (account_id,))
@@ -175,8 +178,8 @@ class StandInAccounts:
         who = {"AKIAALICE": ALICE, "AKIABOB": BOB}.get(access_key_id)
         return Credential(who, "secret", True) if who else None
 
-    def user_credentials(self, caller: Caller) -> None:
-        """Everybody has some."""
+    def signing_pair(self, caller: Caller) -> None:
+        """Everybody has one."""
 
     def create_user(self, name: str, email: str = "") -> Caller:
         made = Caller(ids.account_id(), name, ids.canonical_id(), ids.user_id(), name, admin=False)

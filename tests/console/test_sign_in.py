@@ -274,6 +274,19 @@ def test_the_times_are_settings(console: Console, admin_visit: Visit, state: Sta
     assert admin_visit.get("/").status_code == 303
 
 
+def test_who_is_shut_out_is_told_so_with_the_right_password_alone(
+    visit: Visit, alice: Caller, state: State
+) -> None:
+    assert visit.sign_in("alice").status_code == 303
+    state.update("users", {"user_id": alice.user_id}, disabled=1)
+    assert visit.get("/").status_code == 303, "the session has ended"
+    assert "shut out" not in visit.sign_in("alice", "wrong wrong").text
+    answer = visit.sign_in("alice")
+    assert (answer.status_code, "You are shut out" in answer.text) == (403, True)
+    state.update("users", {"user_id": alice.user_id}, disabled=0)
+    assert visit.sign_in("alice").status_code == 303
+
+
 def test_another_password_ends_all_sessions_and_so_does_none(
     console: Console, visit: Visit, alice: Caller, state: State
 ) -> None:

@@ -1,5 +1,6 @@
 """Tasks that make bundles and images of instances: with real disks, and a node of words."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -318,7 +319,14 @@ def test_an_image_is_not_written_into_a_bucket_that_changed_hands(
 
 def test_a_bucket_without_access_lists_is_bundled_into(house: House, guest: Guest) -> None:
     house.store.set_bucket_setting("mine", "object_ownership", "BucketOwnerEnforced")
-    assert house.ends(house.begin(guest))["state"] == "complete"
+    elsewhere = {"NotIpAddress": {"aws:SourceIp": "192.0.2.1"}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::mine/*"}
+    policy = json.dumps({"Statement": {**deny, "Condition": elsewhere}})
+    house.store.set_bucket_setting("mine", "policy", policy)
+    house.state.delete("access_keys", {"user_id": house.user.user_id})  # which signs no bundle
+    assert house.ends(house.begin(guest))["error_code"] == "AccessDenied"
+    context = json.dumps({"source_ip": "192.0.2.1"})
+    assert house.ends(house.begin(guest, context=context))["state"] == "complete"
     assert house.store.head("mine", "p/disk.manifest.xml").properties.acl is None
 
 

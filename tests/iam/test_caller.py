@@ -27,8 +27,11 @@ def test_a_session_of_a_role_is_named_by_the_role_and_not_by_a_user() -> None:
     assert caller.unique_id == "AROAREADER:tuesday"
     assert caller.label == "111122223333/reader/tuesday"
     assert caller.principal is ROLE
+    assert (caller.credential_id, replace(USER, access_key_id="AKIA").credential_id) == (
+        "AROAREADER", "AKIA",
+    )  # fmt: skip
 
 
 def test_a_user_with_a_session_stays_the_user() -> None:
     caller = replace(USER, session=Session("ASIA", "", "2030-01-01T00:00:00.000Z"))
-    assert (caller.arn, caller.principal) == (USER.arn, caller)
+    assert (caller.arn, caller.principal, caller.credential_id) == (USER.arn, caller, "")

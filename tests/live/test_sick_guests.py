@@ -327,7 +327,8 @@ def test_a_guest_saved_while_eucabox_is_down_keeps_its_disk_and_comes_back(
             assert ("forget", instance_id) not in quick.images.notes
             virt.restore(file)
             becomes(quick, instance_id, "running")
-        with quick.node():
+        with quick.node() as node:
+            until(lambda: node.turns)  # before it has looked, an end is one that nobody saw
             virt.lookupByName(instance_id).destroy()
             row = becomes(quick, instance_id, "stopped")
             assert "stopped on the host" in row["state_reason_message"]

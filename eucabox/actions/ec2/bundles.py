@@ -1,5 +1,6 @@
 """BundleInstance and CreateImage: writes tasks, which ec2/bundle_tasks.py carries out."""
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import TypedDict
@@ -71,9 +72,15 @@ def bundle_instance(call: Call, *, instance_id: str, storage: Storage) -> Result
     _check_prefix(prefix)
     uploader = _find_uploader(call, s3)
     _ensure_bucket(call, bucket, prefix, uploader)
-    place = {"bucket": bucket, "prefix": prefix, "owner": uploader.account_id}
     with call.cloud.state.transaction():
-        bundle_id = call.cloud.bundles.create_task(_find_signer(call), instance, **place)
+        bundle_id = call.cloud.bundles.create_task(
+            _find_signer(call),
+            instance,
+            bucket=bucket,
+            prefix=prefix,
+            owner=uploader.account_id,
+            context=json.dumps(dict(call.context)),
+        )
     call.cloud.bundles.submit(bundle_id)
     return {"bundle_task": _to_api(_get_task(call, bundle_id))}
 
@@ -131,6 +138,7 @@ def create_image(
             prefix=manifest.removesuffix(".manifest.xml"),
             image_id=image["image_id"],
             no_reboot=int(no_reboot),
+            context=json.dumps(dict(call.context)),
         )
         tags.write(call.cloud.state, call.account_id, image["image_id"], new_tags)
     call.cloud.bundles.submit(bundle_id)
@@ -150,8 +158,8 @@ def _get_instance(call: Call, instance_id: str, name: str) -> ListedInstance:
 
 
 def _find_signer(call: Call) -> Caller:
-    """Return whose certificate signs the bundle: for a user or a role's session, who may have
-    none, the root of the account."""
+    """Return for whom the bundle is signed: for a user or a role's session the root of the
+    account."""
     caller = call.user
     return call.cloud.accounts.user_of(caller.account_id) if caller.is_limited else caller
 
@@ -178,7 +186,7 @@ def _find_uploader(call: Call, s3: S3Storage) -> Caller:
 def _ensure_bucket(call: Call, bucket_name: str, prefix: str, uploader: Caller) -> None:
     store = call.cloud.store
     policies = partial(call.cloud.accounts.authorization.find_policies, uploader)
-    request = DetachedRequest(uploader, find_policies=policies)
+    request = DetachedRequest(uploader, context=call.context, find_policies=policies)
     if bucket_name not in {each.name for each in store.buckets()}:
         access.check_account(request, access.CREATE, bucket_name)
         if call.dry_run:

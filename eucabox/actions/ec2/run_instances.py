@@ -4,10 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypedDict
 
 from eucabox import ids, instance_states, steady_clock
 from eucabox.actions import Call, Result, action
+from eucabox.config import LimitsSection
 from eucabox.domains import capacity
 from eucabox.ec2 import default_vpc, instance_metadata, instance_profiles, instances, tags
 from eucabox.ec2 import security_groups as groups
@@ -29,6 +31,7 @@ from eucabox.errors import (
     UnsupportedOperation,
 )
 from eucabox.hypervisor import architecture
+from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.image import devices, settings
 from eucabox.instance_types import DEFAULT, InstanceType, get_type
 from eucabox.schema import ImageRow, ReservationRow
@@ -147,15 +150,16 @@ def run_instances(call: Call, members: LaunchRequest) -> Result:
             members.instance_initiated_shutdown_behavior or "terminate"
         ),
     )
+    limits = call.limits
     with call.cloud.state.transaction():
         reservation_id = _existing_reservation(call, request)
         if reservation_id is None:
-            reservation_id = _launch(call, request, _validate(call, request))
+            reservation_id = _launch(call, request, _validate(call, request), limits)
     call.cloud.node.wake()
     return _answer(call, reservation_id)
 
 
-def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
+def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec, limits: LimitsSection) -> str:
     """Write the reservation and as many instances as the host can hold, up to MaxCount."""
     row: ReservationRow = {
         "reservation_id": ids.new("r"),
@@ -168,7 +172,7 @@ def _launch(call: Call, request: LaunchRequest, spec: LaunchSpec) -> str:
     least, most = request.min_count, request.max_count
     allowed = capacity.count_allowed(
         call.cloud.state,
-        call.limits,
+        limits,
         call.account_id,
         vcpus=spec.instance_type.vcpus,
         least=least,
@@ -345,9 +349,7 @@ def _validate(call: Call, request: LaunchRequest) -> LaunchSpec:
         interface_tags=tags.from_specifications(
             request.tag_specifications, "network-interface", {"instance"}
         ),
-        instance_profile=instance_profiles.find_profile(
-            call.cloud.state, call.account_id, request.iam_instance_profile
-        ),
+        instance_profile=_find_profile(call, request.iam_instance_profile),
     )
 
 
@@ -401,15 +403,28 @@ def _check_hypervisor(call: Call, image: ImageRow) -> None:
     if image["virtualization_type"] == "hvm" and able.whole_disks:
         what = f"{image['image_id']} is a whole disk, which {name} can't run: {able.whole_disks}."
         raise UnsupportedOperation(what=what)
-    wanted = settings.read(image["settings"])
-    setting = able.find_lacking(
+    setting = _find_lacking(able, image["settings"])
+    if setting:
+        raise SettingUnavailable(setting=setting, hypervisor=name)
+
+
+@lru_cache(maxsize=256)
+def _find_lacking(able: Capabilities, image_settings: str) -> str:
+    wanted = settings.read(image_settings)
+    return able.find_lacking(
         uefi=wanted.uefi,
         seed_cdrom=wanted.has_cdrom,
         nic_model=wanted.nic_model,
         bus=wanted.disk_bus,
     )
-    if setting:
-        raise SettingUnavailable(setting=setting, hypervisor=name)
+
+
+def _find_profile(
+    call: Call, specification: InstanceProfileSpecification | None
+) -> ProfileOfInstance | None:
+    if not specification:
+        return None
+    return instance_profiles.find_profile(call.cloud.state, call.account_id, specification)
 
 
 def _choose_boot_images(

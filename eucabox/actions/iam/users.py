@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from eucabox.actions import Call, Result, action
-from eucabox.iam import iam_tags, users
+from eucabox.iam import iam_tags, user_states, users
 from eucabox.iam.attached_policies import check_boundary
 from eucabox.iam.constraints import check_path_prefix
 from eucabox.iam.iam_tags import IamTag
@@ -28,10 +28,13 @@ def create_user(
 
 
 @action("iam")
-def get_user(call: Call, *, user_name: str = "") -> Result:
-    """Return a user, without a name the caller itself."""
-    user = users.find_user_or_caller(call.cloud.state, call.user, user_name)
-    return {"user": users.to_api(user, iam_tags.list_tags(call.cloud.state, user["user_id"]))}
+def get_user(call: Call, *, user_name: str = "", show_extra: bool = False) -> Result:
+    """Return a user, without a name the caller itself; `show_extra` tells what Eucalyptus keeps of
+    a user beside."""
+    state = call.cloud.state
+    user = users.find_user_or_caller(state, call.user, user_name)
+    told = users.to_api(user, iam_tags.list_tags(state, user["user_id"]))
+    return {"user": told | (user_states.to_api(state, user) if show_extra else {})}
 
 
 @action("iam")
@@ -47,11 +50,22 @@ def list_users(
 
 @action("iam")
 def update_user(
-    call: Call, *, user_name: str, new_user_name: str = "", new_path: str = ""
+    call: Call,
+    *,
+    user_name: str,
+    new_user_name: str = "",
+    new_path: str = "",
+    enabled: bool | None = None,
+    reg_status: str = "",
+    password_expiration: str = "",
 ) -> Result:
-    """Give a user another name or path; its id, keys and policies stay."""
-    user = users.find_user(call.cloud.state, call.account_id, user_name)
-    users.change_user(call.cloud.state, user, new_user_name, new_path)
+    """Give a user another name or path, while its id, keys and policies stay; shut it out or let it
+    in again, or set the end of its password, as Eucalyptus has it."""
+    state = call.cloud.state
+    with state.transaction():
+        user = users.find_user(state, call.account_id, user_name)
+        user_states.change_state(state, user, enabled, reg_status, password_expiration)
+        users.change_user(state, user, new_user_name, new_path)
     return {}
 
 

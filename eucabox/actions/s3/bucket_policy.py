@@ -2,9 +2,9 @@
 
 from eucabox.actions import VALIDATED_BY_WIRE, Call, Result, action
 from eucabox.errors import AccessDenied, MethodNotAllowed, NoSuchBucketPolicy
-from eucabox.iam import policy
-from eucabox.iam.policy import public, s3_vocabulary
+from eucabox.iam.policy import public
 from eucabox.s3 import access, acl
+from eucabox.s3.bucket_policies import check_bucket_policy, write_bucket_policy
 from eucabox.store.types import Bucket
 
 # the bucket's owner can always replace its policy, so there is nothing to confirm
@@ -17,8 +17,8 @@ def put_bucket_policy(
 ) -> None:
     """Replace the policy of a bucket; an invalid one is refused with the reason."""
     stored_bucket = _get_own_bucket(call, "PUT", bucket, expected_bucket_owner)
-    _check(call, stored_bucket, policy)
-    call.cloud.store.set_bucket_setting(bucket, access.POLICY, policy)
+    stored = _check(call, stored_bucket, policy)
+    call.cloud.store.set_bucket_setting(bucket, access.POLICY, stored)
 
 
 def _get_own_bucket(call: Call, method: str, bucket_name: str, expected: str) -> Bucket:
@@ -33,21 +33,25 @@ def _get_own_bucket(call: Call, method: str, bucket_name: str, expected: str) ->
     return bucket
 
 
-def _check(call: Call, bucket: Bucket, text: str) -> None:
-    read = policy.parse(text, s3_vocabulary.S3Vocabulary(bucket.name), call.cloud.accounts)
+def _check(call: Call, bucket: Bucket, text: str) -> str:
+    """Return a policy as it is to be stored."""
+    stored, read = check_bucket_policy(call.cloud.state, call.cloud.accounts, bucket, text)
     block = bucket.settings.get(access.BLOCK) or {}
     if block.get("block_public_policy") and public.is_public(read):
         reason = f"The bucket {bucket.name} blocks public policies (BlockPublicPolicy)."
         raise AccessDenied(reason=reason)
+    return stored
 
 
 @action("s3", anonymous=True)
 def get_bucket_policy(call: Call, *, bucket: str, expected_bucket_owner: str = "") -> Result:
-    """Return the policy of a bucket, byte for byte as it was put."""
+    """Return the policy of a bucket: byte for byte as it was put where it names no user or role,
+    and else with who has the unique ids now."""
     stored_bucket = _get_own_bucket(call, "GET", bucket, expected_bucket_owner)
     if access.POLICY not in stored_bucket.settings:
         raise NoSuchBucketPolicy(bucket=bucket)
-    return {"policy": stored_bucket.settings[access.POLICY]}
+    text = write_bucket_policy(call.cloud.state, stored_bucket.settings[access.POLICY])
+    return {"policy": text}
 
 
 @action("s3", anonymous=True)

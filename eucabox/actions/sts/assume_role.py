@@ -1,6 +1,6 @@
 """AssumeRole: temporary credentials of a role for whom its trust policy names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from eucabox.actions import Call, Result, action
@@ -60,14 +60,20 @@ def assume_role(call: Call, members: AssumeRoleMembers) -> Result:
         call.user, members.serial_number, members.token_code
     )
     role = _make_trust_request(call, members, request, mfa=mfa).check(
-        state,
-        find_role(state, members.role_arn),
-        "sts:AssumeRole",
-        *([TAGGING] if request.tags else []),
-        *([NAMING_SOURCE] if request.source_identity else []),
+        state, find_role(state, members.role_arn), *_list_needed(session, request)
     )
     grant = RoleGrant(role, request, session, region=call.region, mfa=mfa)
     return grant.carry_out(state, call.cloud.accounts.sessions)
+
+
+def _list_needed(session: Session | None, request: SessionRequest) -> Iterator[str]:
+    """Yield the actions that the role has to allow. As in AWS the tags and the source identity that
+    a session hands on need the same rights as those that are sent."""
+    yield "sts:AssumeRole"
+    if request.tags or (session is not None and session.transitive_tags):
+        yield TAGGING
+    if request.source_identity or (session is not None and session.source_identity):
+        yield NAMING_SOURCE
 
 
 def _read_request(members: AssumeRoleMembers) -> SessionRequest:

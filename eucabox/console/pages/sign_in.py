@@ -20,7 +20,7 @@ from eucabox.console.visitor import (
     find_half_sign_in,
     perform_as,
 )
-from eucabox.errors import PasswordExpired, PasswordsBusy, TooManyCodes
+from eucabox.errors import PasswordExpired, PasswordsBusy, TooManyCodes, UserDisabled
 from eucabox.iam.second_factors import CONSOLE
 
 pages = Blueprint("sign_in", __name__)
@@ -71,7 +71,7 @@ def enter() -> Response:
         return _refuse_for_now(problem.seconds)
     except PasswordsBusy:
         return _show_form(503, problem="Many are signing in right now. Try again in a moment.")
-    except PasswordExpired as fault:
+    except (PasswordExpired, UserDisabled) as fault:
         return _show_form(403, problem=fault.message)
     if row is None:
         return _show_form(403, problem=WRONG)

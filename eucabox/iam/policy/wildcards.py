@@ -27,12 +27,12 @@ class Pattern:
         self.text = text
         # without variables it is compiled once; with them, once for each set of values
         self._filled = variables and "${" in text
-        self._fixed = None if self._filled else glob(text, fold)
+        self.fixed = None if self._filled else glob(text, fold)
 
     def matches(self, text: str, request: AuthorizationRequest) -> bool:
         """True if the whole text matches; never if a variable has no value."""
-        if self._fixed is not None:
-            return self._fixed(text)
+        if self.fixed is not None:
+            return self.fixed(text)
         filled = _fill(self.text, request, len(text), wild=True)
         return filled is not None and _compile(filled)(text)
 

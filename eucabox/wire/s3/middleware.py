@@ -45,7 +45,7 @@ def finish(cloud: BucketCloud, exchange: Exchange, *, confines: bool) -> None:
     exchange in the access logs. The verb is done, so what goes wrong here is logged and never
     costs the answer."""
     try:
-        if confines:
+        if confines and "sec-fetch-dest" in exchange.request.headers:  # a browser's
             sandbox.confine(exchange)
         bucket = _find_bucket(cloud, exchange)
         settings = bucket.settings if bucket is not None else {}

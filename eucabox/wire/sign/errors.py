@@ -78,16 +78,15 @@ class SignatureCheck:
         ("" for none) that is not the key's, or of one whose time is over."""
         faults = IAM if self.errors is QUERY and service in ("sts", "iam") else self.errors
         credential = self.lookup(access_key_id) if access_key_id.isascii() else None
-        key = mask(access_key_id)
-        if credential is None:
-            raise faults.unknown_key(AWSAccessKeyId=key, reason="is not known to this cloud.")
-        if not credential.active:
-            raise faults.unknown_key(AWSAccessKeyId=key, reason="is inactive.")
+        if credential is None or not credential.active:
+            reason = "is inactive." if credential else "is not known to this cloud."
+            raise faults.unknown_key(AWSAccessKeyId=mask(access_key_id), reason=reason)
         session = credential.caller.session
-        if session is None and token:
-            raise faults.wrong_token(reason=f"The access key {key} is permanent and has none.")
         if session is not None:
-            self._check_session(session, token, key, faults)
+            self._check_session(session, token, mask(access_key_id), faults)
+        elif token:
+            reason = f"The access key {mask(access_key_id)} is permanent and has none."
+            raise faults.wrong_token(reason=reason)
         return credential
 
     def _check_session(

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from eucabox import errors
-from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
+from eucabox.iam.access_keys import create_access_key
+from eucabox.iam.rows import UserRow
+from eucabox.iam.signing_certificates import issue_certificate
+from tests.actions.people import CONTEXT, People, document, statement
+from tests.actions.stand_ins import ADMIN, ALICE, BOB, StandInBundles, World
 
 
 def storage(secret: str = "secret", key: str = "AKIAALICE", **changes: Any) -> dict[str, Any]:
@@ -139,3 +143,53 @@ def test_what_is_being_bundled_is_not_started(world: World) -> None:
     world.do("CreateImage", ADMIN, instance_id=instance_id, name="new")
     with pytest.raises(errors.BundlingInProgress):
         world.do("StartInstances", instance_ids=[instance_id])
+
+
+def find_user(people: People, name: str) -> UserRow:
+    row = people.state.select_one(UserRow, "select * from users where user_name = ?", (name,))
+    assert row
+    return row
+
+
+@pytest.fixture
+def office(people: People) -> People:
+    """A cloud whose bundle tasks know its accounts and its buckets."""
+    cloud = people.cloud
+    rooms: Any = (cloud.store, cloud.accounts, cloud.images, cloud.node)
+    cloud.bundles = StandInBundles(cloud.config, people.state, *rooms)
+    return people
+
+
+def test_what_a_role_makes_is_signed_by_a_certificate_of_its_account(office: People) -> None:
+    job, eve = office.session("Job", statement("ec2:*")), office.user("eve")
+    instance_id = runs(office.world)
+    image = {"instance_id": instance_id, "name": "new"}
+    with pytest.raises(errors.NoSigningCertificate, match="CreateSigningCertificate"):
+        office.do("ec2:CreateImage", job, **image)
+    accounts = office.cloud.accounts
+    made, _ = issue_certificate(
+        office.state, accounts.authority, accounts.seal, find_user(office, "eve"), "alice"
+    )
+    assert accounts.signing_pair(ALICE).certificate == made["certificate"]
+    assert office.do("ec2:CreateImage", job, **image)["image_id"]
+    row = office.state.one("select user_id, context from bundle_tasks")
+    assert row == {"user_id": ALICE.user_id, "context": json.dumps(CONTEXT)}
+    assert eve.user_id != ALICE.user_id
+
+
+def test_a_buckets_policy_is_asked_with_how_the_request_for_a_bundle_came(office: People) -> None:
+    accounts = office.cloud.accounts
+    root = find_user(office, "alice")
+    issue_certificate(office.state, accounts.authority, accounts.seal, root, "alice")
+    key, secret = create_access_key(office.state, accounts.seal, root)
+    office.do("s3:CreateBucket", ALICE, bucket="mine")
+    members = {"instance_id": runs(office.world), "storage": storage(secret, key["access_key_id"])}
+    for address in ("192.0.2.99", "192.0.2.1"):
+        elsewhere = {"NotIpAddress": {"aws:SourceIp": address}}
+        denial = statement("s3:*", "arn:aws:s3:::mine/*", Effect="Deny", Condition=elsewhere)
+        text = document({**denial, "Principal": "*"})
+        office.do("s3:PutBucketPolicy", ALICE, bucket="mine", policy=text)
+        if address != CONTEXT["source_ip"]:
+            with pytest.raises(errors.AccessDenied):
+                office.do("ec2:BundleInstance", ALICE, **members)
+    assert office.do("ec2:BundleInstance", ALICE, **members)["bundle_task"]

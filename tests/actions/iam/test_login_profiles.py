@@ -9,7 +9,7 @@ import pytest
 
 from eucabox import ids
 from eucabox.errors import Fault
-from eucabox.iam import login_profiles, password_policies
+from eucabox.iam import login_profiles, password_policies, passwords, used_passwords
 from eucabox.iam.passwords import check_password, hash_password
 from eucabox.iam.sign_up.codes import RECOVER, Codes
 from eucabox.iam.users import find_user
@@ -159,7 +159,12 @@ def test_an_update_of_the_policy_sets_all_of_it(people: People) -> None:
 
 @pytest.mark.parametrize(
     "members",
-    [{"minimum_password_length": 5}, {"minimum_password_length": 129}, {"max_password_age": 1096}],
+    [
+        {"minimum_password_length": 5},
+        {"minimum_password_length": 129},
+        {"max_password_age": 1096},
+        {"password_reuse_prevention": 25},
+    ],
 )
 def test_a_policy_that_is_none_is_refused(people: People, members: Any) -> None:
     with pytest.raises(Fault) as caught:
@@ -177,6 +182,74 @@ def test_a_password_expires_as_the_policy_has_it(people: People) -> None:
     for days, expired in ((12, False), (10, True)):
         people.do("UpdateAccountPasswordPolicy", max_password_age=days)
         assert password_policies.is_expired(people.state, user) == expired
+
+
+def test_a_password_ends_at_the_time_that_was_set_for_it(people: People) -> None:
+    people.create_user("ann")
+    people.do("CreateLoginProfile", user_name="ann", password=FIRST)
+
+    def read() -> tuple[bool, str]:
+        told = people.do("GetUser", user_name="ann", show_extra=True)["user"]
+        user = find_user(people.state, ROOT.account_id, "ann")
+        return password_policies.is_expired(people.state, user), told.get("password_expiration", "")
+
+    assert read() == (False, "")
+    people.do("UpdateUser", user_name="ann", password_expiration="2100-01-31T12:00:00Z")
+    assert read() == (False, "2100-01-31T12:00:00Z")
+    people.do("UpdateAccountPasswordPolicy", max_password_age=1)
+    assert read()[1] < "2100", "the policy's end comes first"
+    people.do("DeleteAccountPasswordPolicy")
+    people.do("UpdateUser", user_name="ann", password_expiration="2020-01-31")
+    assert read() == (True, "2020-01-31T00:00:00Z")
+    login_profiles.note_sign_in(people.state, find_user(people.state, ROOT.account_id, "ann"))
+    assert people.do("GetLoginProfile", user_name="ann")["login_profile"]["password_reset_required"]
+    people.do("UpdateLoginProfile", user_name="ann", password=SECOND)
+    assert read() == (False, "")
+
+
+def test_passwords_are_not_used_again_as_the_policy_has_it(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "COST", 64)
+    monkeypatch.setattr(used_passwords, "MOST_FORBIDDEN", 3)
+    ann = people.create_manager("ann")
+
+    def choose(number: int) -> None:
+        people.do("UpdateLoginProfile", user_name="ann", password=f"the secret no. {number}")
+
+    def is_refused(number: int) -> bool:
+        with pytest.raises(Fault, match="password reuse prevention") as caught:
+            choose(number)
+        return caught.value.code == "PasswordPolicyViolation"
+
+    people.do("CreateLoginProfile", user_name="ann", password="the secret no. 0")
+    choose(0)
+    people.do("UpdateAccountPasswordPolicy", password_reuse_prevention=2)
+    policy = people.do("GetAccountPasswordPolicy")["password_policy"]
+    assert policy["password_reuse_prevention"] == 2
+    assert is_refused(0), "the one that the user has"
+    choose(1)
+    choose(0)  # of which nothing was kept
+    assert is_refused(0)
+    assert is_refused(1)
+    change = {"old_password": "the secret no. 0", "new_password": "the secret no. 1"}
+    with pytest.raises(Fault, match="one of the last 2 passwords"):
+        people.do("ChangePassword", ann, **change)
+    choose(2)
+    choose(1)
+    for number in range(3, 6):
+        choose(number)
+    rows = people.state.query("select password from used_passwords")
+    assert len(rows) == 3, "and no more are kept"
+    assert len({row["password"].rpartition("$")[0] for row in rows}) == 1, "under one salt"
+    monkeypatch.setattr(passwords, "COST", 128)  # of a later version
+    people.state.delete("used_passwords", {"password": rows[0]["password"]})
+    hashed = passwords.hash_password("the secret no. 9")
+    used_passwords.keep(people.state, ann.user_id, hashed)
+    assert is_refused(9)
+    assert is_refused(5)
+    people.do("UpdateAccountPasswordPolicy")
+    choose(9)
 
 
 def test_a_password_that_was_replaced_meanwhile_changes_nothing(

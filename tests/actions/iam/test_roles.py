@@ -289,7 +289,6 @@ def test_a_principal_that_does_not_exist_is_invalid(iam: Entities, principal: An
         {"AWS": "*"},
         {"AWS": AWAY},
         {"AWS": f"arn:aws:iam::{AWAY}:root"},
-        {"AWS": "arn:aws:iam::bob:root"},
         {"AWS": "arn:aws:iam::bob:user/ben"},
         {"Service": ["ec2.amazonaws.com"]},
         {"Federated": f"arn:aws:iam::{HOME}:oidc-provider/example.com"},
@@ -306,6 +305,11 @@ def test_accounts_services_and_providers_are_taken_as_they_are_written(
         assert shown(iam, "web") == f"arn:aws:iam::{AWAY}:user/ben"
     else:
         assert told["assume_role_policy_document"] == document
+
+
+def test_an_account_is_trusted_by_its_number_even_if_its_name_was_written(iam: Entities) -> None:
+    iam.add_role("web", assume_role_policy_document=trust({"AWS": "arn:aws:iam::bob:root"}))
+    assert shown(iam, "web") == f"arn:aws:iam::{AWAY}:root"
 
 
 def test_a_session_of_a_role_may_call_too(iam: Entities) -> None:

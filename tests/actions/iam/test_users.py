@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eucabox.errors import Fault
-from eucabox.iam.caller import Session
+from eucabox.iam.caller import Credential, Session
 from eucabox.iam.policy.request import RoleSession
 from tests.actions.iam.conftest import OTHER_ROOT, ROOT, People
 
@@ -166,3 +166,48 @@ def test_what_is_no_user_is_refused(people: People, params: Any) -> None:
         people.do("CreateUser", **params)
     assert caught.value.code == "ValidationError"
     assert people.do("ListUsers")["users"] == []
+
+
+def find_credential(people: People, key: Any) -> Credential | None:
+    return people.accounts.credential(key["access_key_id"])
+
+
+def test_a_user_is_shut_out_and_let_in_again(people: People) -> None:
+    ann = people.create_manager("ann")
+    key = people.do("CreateAccessKey", user_name="ann")["access_key"]
+    session = people.accounts.sessions.create_user_session(ann, 900)
+    extra = people.do("GetUser", user_name="ann", show_extra=True)["user"]
+    assert (extra["enabled"], extra["reg_status"]) == (True, "CONFIRMED")
+    assert "enabled" not in people.do("GetUser", user_name="ann")["user"]
+    people.do("UpdateUser", user_name="ann", enabled=False, reg_status="confirmed")
+    assert not people.do("GetUser", user_name="ann", show_extra=True)["user"]["enabled"]
+    credential = find_credential(people, key)
+    assert credential
+    assert not credential.active
+    assert people.accounts.credential(session.access_key_id) is None
+    (shown,) = people.do("ListAccessKeys", user_name="ann")["access_key_metadata"]
+    assert shown["status"] == "Active", "it is the user who is shut out"
+    people.do("UpdateUser", user_name="ann", enabled=True)
+    credential = find_credential(people, key)
+    assert credential
+    assert credential.active
+    assert people.accounts.credential(session.access_key_id) is None, "it has ended for good"
+    with pytest.raises(Fault, match="cannot be found"):
+        people.do("UpdateUser", user_name=ROOT.user_name, enabled=False)
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"reg_status": "REGISTERED"}, "CONFIRMED from the start"),
+        ({"reg_status": "x"}, "enum value set"),
+        ({"password_expiration": "tomorrow"}, "is no time as 2027"),
+        ({"password_expiration": "0001-01-01T00:00:00+23:59"}, "is no time as 2027"),
+    ],
+)
+def test_a_state_that_is_none_changes_nothing(people: People, members: Any, words: str) -> None:
+    people.create_user("ann")
+    with pytest.raises(Fault, match=words) as caught:
+        people.do("UpdateUser", user_name="ann", new_user_name="eve", enabled=False, **members)
+    assert caught.value.code == "ValidationError"
+    assert people.do("GetUser", user_name="ann", show_extra=True)["user"]["enabled"]

@@ -7,8 +7,17 @@ from typing import Any
 
 import pytest
 
-from eucabox.errors import AccessDenied, Fault, NoSuchBucket, NoSuchKey, NoSuchUpload
+from eucabox.errors import (
+    AccessDenied,
+    Fault,
+    MalformedPolicy,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchUpload,
+)
 from eucabox.iam.caller import Caller
+from eucabox.iam.users import erase_user
+from eucabox.s3 import bucket_policies
 from tests.actions.people import People, document, statement
 from tests.actions.stand_ins import ADMIN, ALICE, BOB
 
@@ -89,6 +98,66 @@ def test_either_the_users_policy_or_the_buckets_is_enough_at_home(shop: People) 
     assert not may(shop, "GetObject", ann, key="k"), "the account hands on what it is given"
     put_policy(shop, grant("*", "s3:GetObject"))
     assert may(shop, "GetObject", ann, key="k")
+
+
+def show_principals(people: People) -> list[Any]:
+    text = people.do("s3:GetBucketPolicy", ALICE, bucket="shop")["policy"]
+    return [each["Principal"]["AWS"] for each in json.loads(text)["Statement"]]
+
+
+def test_whom_a_policy_names_it_means_and_nobody_of_the_same_name_later(shop: People) -> None:
+    eve, job = shop.user("eve", path="/staff/"), shop.session("Job")
+    role = f"arn:aws:iam::{ALICE.account_id}:role/Job"
+    named = [eve.arn, role, job.arn, "arn:aws:iam::alice:user/alice", "arn:aws:iam::bob:root"]
+    put_policy(shop, *(grant(each, "s3:GetObject") for each in named))
+    root = f"arn:aws:iam::{ALICE.account_id}:user/alice"
+    others = [root, f"arn:aws:iam::{BOB.account_id}:root"]
+    assert show_principals(shop) == [eve.arn, role, job.arn, *others]
+    for caller in (eve, job, BOB):
+        assert may(shop, "GetObject", caller, key="k")
+    shop.state.update("users", {"user_id": eve.user_id}, user_name="eva")
+    shop.state.update("roles", {"role_name": "Job"}, role_name="Task")
+    task = role.replace("Job", "Task")
+    assert show_principals(shop)[:2] == [eve.arn.replace("eve", "eva"), task]
+    assert may(shop, "GetObject", replace(eve, user_name="eva"), key="k")
+    erase_user(shop.state, eve.user_id)
+    shop.state.delete("roles", {"role_name": "Task"})
+    again = shop.user("eve", path="/staff/")
+    assert not may(shop, "GetObject", again, key="k")
+    shown = [eve.user_id, "AROAJOB", "AROAJOB:job", *others]
+    assert show_principals(shop) == shown
+
+
+@pytest.mark.parametrize(
+    "name", ["user/eve", "user/other/eve", "user/Eve", "user/nobody", "role/staff/eve"]
+)
+def test_a_policy_names_users_and_roles_with_their_paths(shop: People, name: str) -> None:
+    shop.user("eve", path="/staff/")
+    with pytest.raises(MalformedPolicy, match="Invalid principal in policy"):
+        put_policy(shop, grant(f"arn:aws:iam::{ALICE.account_id}:{name}", "s3:GetObject"))
+    with pytest.raises(MalformedPolicy, match="Invalid principal in policy"):
+        put_policy(shop, grant("AIDAAAAAAAAAAAAAAAAAA", "s3:GetObject"))
+
+
+def test_a_policy_stored_with_names_means_at_the_next_start_who_has_them(shop: People) -> None:
+    eve, store = shop.user("eve", path="/staff/"), shop.cloud.store
+    home = f"arn:aws:iam::{ALICE.account_id}:user"
+    named = [f"{home}/eve", f"{home}/ann", "arn:aws:iam::nobody:root"]
+    old = document(*(grant(each, "s3:GetObject") for each in named))
+    store.set_bucket_setting("shop", "policy", old)
+    for name, text in (("broken", "{"), ("plain", document(grant("*", "s3:GetObject")))):
+        shop.do("s3:CreateBucket", ALICE, bucket=name)
+        store.set_bucket_setting(name, "policy", text)
+    ann = shop.user("ann", root=BOB)
+    assert bucket_policies.name_by_ids(shop.state, store) == 1
+    assert bucket_policies.name_by_ids(shop.state, store) == 0
+    assert may(shop, "GetObject", eve, key="k")
+    assert not may(shop, "GetObject", shop.user("ann"), key="k"), "it was nobody's name then"
+    assert not may(shop, "GetObject", ann, key="k")
+    shown = show_principals(shop)
+    assert shown[0] == eve.arn
+    assert [each[:4] for each in shown[1:]] == ["AIDA", "AIDA"]
+    assert store.bucket("broken").settings["policy"] == "{"
 
 
 def test_a_denial_anywhere_counts(shop: People) -> None:

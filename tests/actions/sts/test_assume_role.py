@@ -186,6 +186,10 @@ def test_transitive_tags_go_down_a_chain(doors: Doors, ann: Caller) -> None:
     assert (chained.tags, chained.transitive_tags) == ({"team": "b"}, ("team",))
     fault = refused(doors, caller, second, tags=[{"key": "Team", "value": "c"}])
     assert "conflicts with a transitive tag key" in fault.message
+    third = doors.add_role(ann, "third", trust({"AWS": ann.account_id}))
+    assert "sts:TagSession" in refused(doors, caller, third).message
+    plain = doors.caller_of(doors.assume(ann, first, tags=tags))
+    assert doors.assume(plain, third), "tags that stay behind need no right"
 
 
 def test_a_chain_gathers_no_more_tags_than_a_session_has(doors: Doors, ann: Caller) -> None:
@@ -222,6 +226,7 @@ def test_a_source_identity_stays(doors: Doors, ann: Caller) -> None:
     assert answer["source_identity"] == "eve"
     caller = doors.caller_of(answer)
     assert doors.assume(caller, first)["source_identity"] == "eve"
+    assert "SetSourceIdentity" in refused(doors, caller, plain).message
     assert refused(doors, caller, first, source_identity="joe").code == "AccessDenied"
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from eucabox.errors import Fault, IdentityProviderUnreachable
 from eucabox.iam import provider_keys
 from eucabox.iam.caller import Caller
+from eucabox.iam.rows import OidcProviderRow
 from eucabox.server import provider_documents
 from tests.actions.sts.conftest import Doors, trust
 from tests.issuer import CLIENT, Issuer, serving
@@ -290,27 +291,80 @@ def test_a_provider_that_sends_byte_by_byte_is_left(
     assert time.monotonic() - began < 5
 
 
-def test_a_provider_that_hangs_takes_few_threads(
-    realm: Realm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hanging, seen = threading.Event(), threading.Semaphore(0)
+class Hanging:
+    """Providers that answer nothing until they are let go."""
 
-    def hang(url: str) -> bytes:
-        seen.release()
-        hanging.wait(30)
+    def __init__(self, realm: Realm) -> None:
+        self.asked: list[str] = []
+        self.free = threading.Event()
+        self.realm = realm
+        realm.doors.accounts.provider_keys.fetch = self.fetch
+
+    def fetch(self, url: str) -> bytes:
+        self.asked.append(url)
+        self.free.wait(30)
         raise IdentityProviderUnreachable(reason="no answer")
 
-    realm.doors.accounts.provider_keys.fetch = hang
-    token = realm.issuer.token()
-    with ThreadPoolExecutor(provider_keys.MOST_ASKING) as pool:
-        waiting = [pool.submit(realm.refuse, token) for _ in range(provider_keys.MOST_ASKING)]
-        assert seen.acquire(timeout=30)
+    def wait_until_asked(self, count: int) -> None:
+        deadline = time.monotonic() + 30
+        while len(self.asked) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    def find(self, number: int, account_id: str) -> str:
+        """Ask for the keys of a provider; return what is wrong."""
+        provider: OidcProviderRow = {
+            "provider_id": f"oidc-{number}", "account_id": account_id, "url": "https://x.org",
+            "client_ids": "[]", "thumbprints": "[]", "jwks": "", "created": "",
+        }  # fmt: skip
+        with pytest.raises(IdentityProviderUnreachable) as caught:
+            self.realm.doors.accounts.provider_keys.find(provider, "one")
+        return caught.value.message
+
+
+def test_a_provider_that_hangs_takes_few_threads(realm: Realm) -> None:
+    hanging, token, most = Hanging(realm), realm.issuer.token(), provider_keys.MOST_WAITING
+    with ThreadPoolExecutor(most) as pool:
+        waiting = [pool.submit(realm.refuse, token) for _ in range(most)]
+        hanging.wait_until_asked(1)
         deadline = time.monotonic() + 30
         while "is being asked" not in (text := realm.refuse(token).message):
             assert time.monotonic() < deadline, text
-        hanging.set()
+        hanging.free.set()
         assert {each.result(30).code for each in waiting} == {"IDPCommunicationError"}
-    assert not seen.acquire(blocking=False)  # the others took the first one's outcome
+    assert len(hanging.asked) == 1, "the others took the first one's outcome"
+
+
+def test_providers_that_hang_leave_places_to_those_of_other_accounts(
+    realm: Realm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_keys, "PATIENCE", 0.01)
+    hanging = Hanging(realm)
+    most, in_all = provider_keys.MOST_OF_ACCOUNT, provider_keys.MOST_FETCHING
+    for number in range(most):
+        assert "takes longer than 0.01 s" in hanging.find(number, "1")
+    assert "is being asked" in hanging.find(most, "1")
+    for number in range(most, in_all):
+        assert "takes longer than" in hanging.find(number, str(number))
+    assert "is being asked" in hanging.find(in_all, "other")
+    hanging.wait_until_asked(in_all)
+    hanging.free.set()
+    deadline = time.monotonic() + 30
+    while "no answer" not in (text := hanging.find(in_all + 1, "1")):
+        assert time.monotonic() < deadline, text
+
+
+def test_keys_that_are_known_serve_on_while_their_provider_hangs(
+    realm: Realm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    realm.assume()
+    monkeypatch.setattr(provider_keys, "FRESH", 0.0)
+    monkeypatch.setattr(provider_keys, "AGAIN", 0.0)
+    monkeypatch.setattr(provider_keys, "PATIENCE", 0.01)
+    hanging = Hanging(realm)
+    assert realm.assume()
+    assert hanging.asked
+    hanging.free.set()
 
 
 def test_keys_that_check_no_token(realm: Realm) -> None:
