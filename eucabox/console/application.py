@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups, columns, events, usage, metrics, second_factor,
-    images, image, image_upload, buckets,
+    sign_ups, columns, buckets, events, usage, metrics, second_factor, images, image, image_upload,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from eucabox import actions
 from eucabox.actions.permissions import JUDGED_AS
 from eucabox.console.site import current_console
 from eucabox.iam.caller import Caller
+from eucabox.s3.policy_actions import policy_action
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ OFFERS = (
     Offer(
         "Images", "images.show", "disc", ("ec2", "DescribeImages"), "Compute",
         "What instances are made of: upload disks, share and launch them.",
+    ),
+    Offer(
+        "Buckets", "buckets.show_buckets", "bucket", section="Storage",
+        about="Objects in folders: upload, look, share, and say who may.",
     ),
     Offer(
         "Credentials", "credentials.show", "key", section="You",
@@ -66,4 +71,4 @@ def may(caller: Caller, service: str, name: str) -> bool:
         return False
     policies = current_console().cloud.accounts.authorization.find_policies(caller)
     service, name = JUDGED_AS.get((service, name), (service, name))
-    return policies.may_permit(f"{service}:{name}")
+    return policies.may_permit(policy_action(name) if service == "s3" else f"{service}:{name}")

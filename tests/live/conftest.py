@@ -23,7 +23,7 @@ SPEAK_ONLY = (
     "test_ec2_clients", "test_encryption",
     "test_iam_policies", "test_keeping", "test_odd_requests", "test_policy_clients",
     "test_s3_boto3", "test_s3_browsers", "test_s3_clients", "test_s3_commands", "test_s3_versions",
-    "test_sessions", "test_who_may",
+    "test_sessions", "test_who_may", "test_console_buckets",
 )  # fmt: skip
 
 

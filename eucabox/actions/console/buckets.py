@@ -21,7 +21,7 @@ from eucabox.s3.readers import ReaderQuestion
 from eucabox.s3.request_context import DetachedRequest
 from eucabox.store.types import Bucket, ObjectProperties
 
-PAGE, MOST_USERS, MOST_ACCOUNTS = 100, 100, 20
+MOST_USERS, MOST_ACCOUNTS = 100, 20
 LIST_ALL = "s3:ListAllMyBuckets"
 LIST, VERSIONING, LOCATION = "s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketLocation"
 STATUS = "s3:GetBucketPolicyStatus"
@@ -39,40 +39,32 @@ OFFERED = (
 
 
 @action(service="console")
-def list_bucket_summaries(
-    call: Call, *, prefix: str = "", start_after: str = "", max_buckets: int = PAGE
-) -> Result:
-    """List a page of the account's buckets by name: `name`, `creation_date`, and as far as the
-    caller may know them `region`, `versioning`, `objects`, `bytes`, `is_public`."""
-    if not 1 <= max_buckets <= PAGE:
-        reason = f"Use 1 to {PAGE}."
-        raise InvalidArgument(argument="max-buckets", value=max_buckets, reason=reason)
+def list_bucket_summaries(call: Call) -> Result:
+    """List the account's buckets by name: `name`, `creation_date`, and as far as the caller may
+    know them `region`, `versioning`, `is_public`, and `objects` with their `bytes`."""
     access.check_account(call, LIST_ALL)
-    matches = [
-        each
-        for each in call.cloud.store.buckets(owner=call.account_id)
-        if each.name.startswith(prefix) and each.name > start_after
-    ]
-    page = matches[:max_buckets]
-    return {
-        "buckets": [_describe(call, each) for each in page],
-        "is_truncated": len(matches) > len(page),
-    }
+    store = call.cloud.store
+    counted, summaries = store.usage()["buckets"], []
+    for bucket in store.buckets(owner=call.account_id):
+        told = _describe(call, bucket)
+        if _may(call, bucket, LIST):
+            told |= counted.get(bucket.name, {})
+        summaries.append(told)
+    return {"buckets": summaries}
 
 
 @action(service="console")
-def get_bucket_summary(call: Call, *, bucket: str) -> Result:
-    """Return what `list_bucket_summaries` says of one bucket, with its older versions and uploads,
-    and `rights`: the names of S3's verbs that the caller may have a chance to perform in it."""
+def get_bucket_summary(call: Call, *, bucket: str, counts: bool = False) -> Result:
+    """Return what `list_bucket_summaries` says of one bucket, and `rights`: the names of S3's verbs
+    that the caller may have a chance to perform in it. With `counts` all of a BucketUsage too."""
     stored_bucket = call.cloud.store.bucket(bucket)
     rights = [name for name in OFFERED if _has_chance(call, stored_bucket, name)]
     if not rights:
         raise AccessDenied(reason=f"The bucket {bucket} does not let you do anything with it.")
-    return {
-        **_describe(call, stored_bucket),
-        "rights": rights,
-        "is_own": access.owns(call, stored_bucket),
-    }
+    told = _describe(call, stored_bucket)
+    if counts and _may(call, stored_bucket, LIST):
+        told |= vars(call.cloud.store.count_bucket(bucket))
+    return {**told, "rights": rights, "is_own": access.owns(call, stored_bucket)}
 
 
 @action(service="console")
@@ -139,8 +131,6 @@ def _describe(call: Call, bucket: Bucket) -> dict[str, object]:
         told["region"] = bucket.location or call.region
     if _may(call, bucket, VERSIONING):
         told["versioning"] = (bucket.settings.get("versioning") or {}).get("status", "")
-    if _may(call, bucket, LIST):
-        told |= vars(call.cloud.store.count_bucket(bucket.name))
     if _may(call, bucket, STATUS):
         text = bucket.settings.get(access.POLICY)
         told["is_public"] = bool(text and access.is_public_policy(text)) or (

@@ -7,6 +7,7 @@ from flask import Response, make_response, render_template, request, url_for
 
 from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.guard import check_text
+from eucabox.console.listing import Column, show_listing
 from eucabox.console.members import read_number, read_structures, read_text
 from eucabox.console.navigation import may
 from eucabox.console.pages.buckets.bucket_page import load_bucket, pages, read_field
@@ -14,10 +15,18 @@ from eucabox.console.visitor import current_visitor, perform
 from eucabox.errors import Fault
 
 MOST_NAME = 255
-PER_PAGE = 100
 PIECE = 1000  # versions that one DeleteObjects takes
 MOST_SECONDS = 20.0  # that a page deletes for; the rest is for the next press
 LIST = "buckets.show_buckets"
+COLUMNS: tuple[Column[dict[str, object]], ...] = (
+    Column("name", "Bucket", lambda row: read_text(row, "name"), is_fixed=True, style="name"),
+    Column("objects", "Objects", lambda row: read_number(row, "objects"), style="number"),
+    Column("size", "Size", lambda row: read_number(row, "bytes"), style="number"),
+    Column("region", "Region", lambda row: read_text(row, "region")),
+    Column("versioning", "Versions", lambda row: read_text(row, "versioning")),
+    Column("public", "Readers", lambda row: int(bool(row.get("is_public")))),
+    Column("created", "Created", lambda row: str(row.get("creation_date"))),
+)
 
 
 @pages.get("/buckets")
@@ -34,21 +43,14 @@ def show_bucket_rows() -> str:
 
 def _list_buckets(**shown: object) -> dict[str, object]:
     caller = current_visitor().caller
-    search = check_text(request.args.get("q", ""), MOST_NAME, "What is searched for")
-    after = check_text(request.args.get("after", ""), MOST_NAME, "The name")
-    listed: dict[str, object] = {"buckets": [], "is_truncated": False}
-    refusal = ""
+    refusal, rows = "", []
     try:
-        members = {"prefix": search, "start_after": after, "max_buckets": PER_PAGE}
-        listed = perform("console", "ListBucketSummaries", **members)
+        rows = read_structures(perform("console", "ListBucketSummaries"), "buckets")
     except Fault as fault:
         refusal = fault.message
-    rows = read_structures(listed, "buckets")
+    listing = show_listing("buckets", LIST, COLUMNS, rows, text=lambda row: read_text(row, "name"))
     return {
-        "rows": rows,
-        "more": read_text(rows[-1], "name") if listed["is_truncated"] else "",
-        "search": search,
-        "after": after,
+        "listing": listing,
         "refusal": refusal,
         "may_create": caller is not None and may(caller, "s3", "CreateBucket"),
         "form": {},
@@ -122,7 +124,7 @@ def empty_bucket(name: str) -> Response:
 
 def count_rest(name: str) -> str:
     """Say what is in a bucket, in words; "" for nothing."""
-    bucket = load_bucket(name)
+    bucket = load_bucket(name, counts=True)
     objects, versions = read_number(bucket, "objects"), read_number(bucket, "versions")
     rest = [f"{objects} objects" if objects > 1 else "one object"] if objects else []
     if versions:

@@ -8,7 +8,6 @@ from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.exceptions import BadRequest
 
 from eucabox.console.answers import redirect_with_notice
-from eucabox.console.members import read_text
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault
 
@@ -16,9 +15,9 @@ pages = Blueprint("buckets", __name__)
 MOST_KEY, MOST_VERSION = 1024, 128  # bytes, characters
 
 
-def load_bucket(name: str) -> dict[str, object]:
+def load_bucket(name: str, *, counts: bool = False) -> dict[str, object]:
     """Return what there is to say of a bucket, and what the visitor may do in it."""
-    return perform("console", "GetBucketSummary", bucket=name)
+    return perform("console", "GetBucketSummary", bucket=name, counts=counts)
 
 
 def show_page(
@@ -110,8 +109,3 @@ def read_field(name: str, most: int) -> str:
     if len(text) > most:
         raise BadRequest(f"{name} has at most {most} characters.")
     return text
-
-
-def get_name(bucket: Mapping[str, object]) -> str:
-    """Return a bucket's name."""
-    return read_text(bucket, "name")

@@ -39,7 +39,7 @@ def show_settings(name: str) -> Response:
 
 
 def _show(name: str, status: int = 200, **shown: object) -> Response:
-    bucket = load_bucket(name)
+    bucket = load_bucket(name, counts=True)
     knows_tags, tags = read_setting("GetBucketTagging", "tag_set", bucket=name)
     knows_cors, cors = read_setting("GetBucketCors", "cors_rules", bucket=name)
     rules = _read_lifecycle(name)

@@ -170,7 +170,7 @@ def presign(name: str) -> Response:
         raise BadRequest("The API is not reached at that address.")
     seconds = _read_seconds()
     members = {"bucket": name, "key": read_key(), "endpoint": at, "version_id": read_version()}
-    form = {name: read_field(name, 512) for name in ("endpoint", "amount", "unit")}
+    form = {field: read_field(field, 512) for field in ("endpoint", "amount", "unit")}
     try:
         link = perform("console", "PresignObject", seconds=seconds, **members)
     except Fault as fault:

@@ -28,6 +28,7 @@ from eucabox.errors import Fault
 PER_PAGE, MOST_UPLOADS = 100, 50
 MOST_TOKEN = 2048
 BROWSE = "buckets.browse"
+PARAMETERS = ("prefix", "q", "versions", "after", "after_version")
 OLDER_STAY = "Older versions stay; see them under Versions."
 
 
@@ -62,23 +63,21 @@ class ObjectPage:
 @pages.get("/buckets/<name>")
 def browse(name: str) -> Response:
     """Show a folder of a bucket, or all versions in it."""
-    bucket = load_bucket(name)
-    return show_page("bucket_objects.html", bucket, **_read_folder(name, bucket))
+    bucket = load_bucket(name, counts=True)
+    shown = _read_folder(name)
+    return show_page("bucket_objects.html", bucket, uploads=_list_uploads(name, bucket), **shown)
 
 
 @pages.get("/buckets/<name>/rows")
 def show_object_rows(name: str) -> str:
     """Answer the rows alone."""
-    bucket = load_bucket(name)
-    shown = _read_folder(name, bucket)
+    bucket, shown = load_bucket(name), _read_folder(name)
     return render_template("_objects.html", bucket=bucket, rights=bucket["rights"], **shown)
 
 
-def _read_folder(name: str, bucket: dict[str, object]) -> dict[str, object]:
+def _read_folder(name: str) -> dict[str, object]:
     prefix, search = read_prefix(), read_prefix("q")
     shows_versions = request.args.get("versions") == "yes"
-    rights = bucket["rights"]
-    assert isinstance(rights, list)
     refusal, page = "", ObjectPage([], {})
     try:
         list_page = _list_versions if shows_versions else _list_objects
@@ -92,8 +91,7 @@ def _read_folder(name: str, bucket: dict[str, object]) -> dict[str, object]:
         "shows_versions": shows_versions,
         "crumbs": _list_crumbs(prefix),
         "refusal": refusal,
-        "uploads": _list_uploads(name, prefix) if "ListMultipartUploads" in rights else [],
-        "again": request.args.to_dict(),
+        "again": {each: request.args[each] for each in PARAMETERS if each in request.args},
     }
 
 
@@ -166,11 +164,14 @@ def _list_crumbs(prefix: str) -> list[tuple[str, str]]:
     return [(name or "/", "/".join(names[: at + 1]) + "/") for at, name in enumerate(names)]
 
 
-def _list_uploads(name: str, prefix: str) -> list[dict[str, object]]:
+def _list_uploads(name: str, bucket: dict[str, object]) -> list[dict[str, object]]:
+    """The uploads below this folder that nobody has completed."""
+    rights = bucket["rights"]
+    if not isinstance(rights, list) or "ListMultipartUploads" not in rights:
+        return []
+    members = {"bucket": name, "prefix": read_prefix(), "max_uploads": MOST_UPLOADS}
     try:
-        found = perform(
-            "s3", "ListMultipartUploads", bucket=name, prefix=prefix, max_uploads=MOST_UPLOADS
-        )
+        found = perform("s3", "ListMultipartUploads", **members)
     except Fault:
         return []
     return read_structures(found, "uploads")
