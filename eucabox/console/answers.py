@@ -37,6 +37,8 @@ STATUS = {
     "AccessDeniedException": 403,
     "UnauthorizedOperation": 403,
     "MissingAuthenticationToken": 403,
+    "InvalidAuthenticationCode": 403,
+    "AuthFailure": 403,
     "NoSuchEntity": 404,
     "EntityAlreadyExists": 409,
     "LimitExceeded": 409,
@@ -150,7 +152,7 @@ def _name_visitor() -> str:
 
 def get_status(fault: Fault) -> int:
     """Return the HTTP status of a fault."""
-    if fault.code.startswith("NoSuch"):
+    if fault.code.startswith("NoSuch") or fault.code.endswith(".NotFound"):
         return 404
     return STATUS.get(fault.code, 400)
 

@@ -80,12 +80,12 @@ def is_csrf_right() -> bool:
     return compare_digest(sent.encode(), current_visitor().csrf.encode())
 
 
-def perform(service: str, name: str, **params: object) -> Result:
+def perform(service: str, name: str, /, **params: object) -> Result:
     """Perform a verb as the user who is logged in; raises the Fault that a client would get."""
     return perform_as(current_visitor().caller, service, name, **params)
 
 
-def perform_as(caller: Caller | None, service: str, name: str, **params: object) -> Result:
+def perform_as(caller: Caller | None, service: str, name: str, /, **params: object) -> Result:
     """Perform a verb as a user who has just proved who it is, or as nobody."""
     cloud = current_console().cloud
     source = request.remote_addr or ""

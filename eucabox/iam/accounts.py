@@ -28,8 +28,8 @@ from eucabox.iam.instance_sessions import InstanceSessions
 from eucabox.iam.key_use import KeyUse
 from eucabox.iam.known_keys import MOST_KNOWN, KnownKeys
 from eucabox.iam.provider_keys import ProviderKeys
-from eucabox.iam.second_factors import SecondFactors
 from eucabox.iam.rows import UserRow
+from eucabox.iam.second_factors import SecondFactors
 from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
 from eucabox.iam.signing_certificates import issue_certificate
 from eucabox.schema import AccountRow
@@ -249,6 +249,7 @@ class Accounts:
         credential = self.credential(key["access_key_id"])
         assert credential is not None
         return credential
+
     def signing_pair(self, caller: Caller) -> SigningPair:
         """Return an active certificate with its private key: the newest of the caller, else one of
         its account's root, else one of another user; raises NoSigningCertificate."""

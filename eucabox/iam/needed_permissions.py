@@ -126,7 +126,8 @@ class IamRequest:
 
     def _need_new(self, kind: str) -> NeededPermission:
         name = self._read(NAMES.get(kind, f"{kind.replace('-', '_')}_name"))
-        return self._need(kind, name, name, self._read("path") or "/", None)
+        needed = self._need(kind, name, name, self._read("path") or "/", None)
+        return replace(needed, shown="") if kind == "mfa" else needed  # AWS shows its ARN
 
     def _need(
         self, kind: str, shown: str, name: str, path: str, row: Row | None

@@ -14,8 +14,8 @@ from eucabox.config import Config
 from eucabox.errors import Fault
 from eucabox.iam.caller import Caller
 from eucabox.s3.access_log import AccessLog
-from tests.kept_events import KeptEvents
 from eucabox.state import State
+from tests.kept_events import KeptEvents
 
 
 class Shop:

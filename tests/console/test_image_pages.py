@@ -61,10 +61,10 @@ def _disk(tmp_path: Path) -> Path:
     return partitioned(tmp_path / "small disk.img", b"mark")
 
 
-def prepare(visit: Visit, file: Path, **fields: str) -> TestResponse:
-    content = file.read_bytes()
+def prepare(visit: Visit, path: Path, /, **fields: str) -> TestResponse:
+    content = path.read_bytes()
     form = {
-        "file": file.name, "size": str(len(content)), "bucket": BUCKET,
+        "file": path.name, "size": str(len(content)), "bucket": BUCKET,
         "head": base64.b64encode(content[:2048]).decode(), **fields,
     }  # fmt: skip
     return visit.post("/images/upload/prepare", form)

@@ -78,7 +78,7 @@ def test_a_device_is_set_up_asked_for_and_removed(
     done = enter(visit, clock.show(seed), next="/credentials")
     assert (done.status_code, done.location) == (303, "/credentials")
     assert visit.cookie(HALF_COOKIE) == ""
-    assert state.one("select count(*) as n from login_sessions where mfa = 1") == {"n": 2}
+    assert state.one("select count(*) as n from login_sessions where mfa = 1") == {"n": 1}
 
     refused = visit.post("/second-factor/remove", {"serial": serial, "password": "wrong"})
     assert (refused.status_code, "The password is not right" in refused.text) == (403, True)
