@@ -3,7 +3,9 @@
 import importlib
 import sys
 
-NAMES = ("process", "journeys", "describe_instances", "policies", "store", "s3", "launch")
+NAMES = (
+    "process", "journeys", "describe_instances", "policies", "store", "console", "s3", "launch",
+)  # fmt: skip
 
 
 def main() -> None:

@@ -150,7 +150,8 @@ class ApiDispatcher:
             line["status"] = answer.status
             seconds = time.perf_counter() - started
             line["ms"] = seconds * 1000
-            REQUESTS.count(line["service"], line.get("action", ""), line["outcome"], seconds)
+            names = str(line["service"]), str(line.get("action", "")), str(line["outcome"])
+            REQUESTS.count(*names, seconds)
         return answer
 
     def _dispatch(self, exchange: Exchange, line: dict[str, object]) -> Answer:

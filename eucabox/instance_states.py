@@ -181,6 +181,8 @@ def change_from_any(
 
 
 def _announce(state: State, instance_id: str) -> None:
-    row = state.one("select account_id from instances where instance_id = ?", (instance_id,))
-    for topic in TOPICS if row else ():
-        state.announce(row["account_id"], topic)
+    for row in state.query(
+        "select account_id from instances where instance_id = ?", (instance_id,)
+    ):
+        for topic in TOPICS:
+            state.announce(row["account_id"], topic)

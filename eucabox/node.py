@@ -71,7 +71,7 @@ class Node:
         cloud = self._rows.get_setting("cloud_id", str(uuid.uuid4()))
         self._connection = LibvirtConnection(self.uri, self._event, self.wake)
         folder = config.cloud.data_dir / "instances"
-        domains = Domains(self._connection, cloud)
+        domains = Domains(self._connection, cloud, config.node.start_timeout)
         self._consoles = ConsoleReaders(self._connection, folder)
         self._launching = WorkerPool("launch", LAUNCHERS, self.wake)
         self._ending = WorkerPool("end", ENDERS, self.wake)
@@ -101,6 +101,7 @@ class Node:
     def config(self, config: Config) -> None:
         self._config = self._loop.config = self.capacity.config = config
         self._hooks.config = self._domain_xml.config = config
+        self._domains.start_timeout = config.node.start_timeout
 
     @cached_property
     def uri(self) -> str:

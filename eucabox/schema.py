@@ -257,29 +257,6 @@ create table login_sessions (session_hash text primary key,
 create index login_sessions_by_user on login_sessions (user_id)
 """
 
-# Virtual MFA devices, with a sealed seed each, and whether a session of the console had a code.
-MFA_DEVICES = """
-create table mfa_devices (serial_number text primary key,
-  account_id text not null references accounts on delete cascade,
-  user_id text references users on delete cascade, seed blob not null,
-  drift integer not null default 0, last_step integer not null default 0,
-  created text not null, enabled text not null default '');
-create unique index one_mfa_device_a_serial on mfa_devices (lower(serial_number));
-create index mfa_devices_by_account on mfa_devices (account_id);
-create index mfa_devices_by_user on mfa_devices (user_id);
-alter table login_sessions add column mfa integer not null default 0
-"""
-
-# What happened, the newest of each account: what was asked for, and what became of instances.
-# An account "" is the cloud itself. `refused` rows have a bound of their own.
-EVENTS = """
-create table events (event_id integer primary key autoincrement, time text not null,
-  account_id text not null, user text not null, service text not null, action text not null,
-  resources text not null, outcome text not null, reason text not null,
-  request_id text not null, source text not null, refused integer not null);
-create index events_by_account on events (account_id, refused, event_id)
-"""
-
 # A number that changes with whatever decides who a caller is and what it may do, so that what was
 # read of that is read again only then, and not with every row that changes.
 IDENTITY_TABLES = (
@@ -316,11 +293,35 @@ create table used_passwords (user_id text not null references users on delete ca
 create index used_passwords_by_user on used_passwords (user_id)
 """
 
+# What happened, the newest of each account: what was asked for, and what became of instances.
+# An account "" is the cloud itself. `refused` rows have a bound of their own.
+EVENTS = """
+create table events (event_id integer primary key autoincrement, time text not null,
+  account_id text not null, user text not null, service text not null, action text not null,
+  resources text not null, outcome text not null, reason text not null,
+  request_id text not null, source text not null, refused integer not null);
+create index events_by_account on events (account_id, refused, event_id)
+"""
+
+# Virtual MFA devices, with a sealed seed each, and whether a session of the console had a code.
+MFA_DEVICES = """
+create table mfa_devices (serial_number text primary key,
+  account_id text not null references accounts on delete cascade,
+  user_id text references users on delete cascade, seed blob not null,
+  drift integer not null default 0, last_step integer not null default 0,
+  created text not null, enabled text not null default '');
+create unique index one_mfa_device_a_serial on mfa_devices (lower(serial_number));
+create index mfa_devices_by_account on mfa_devices (account_id);
+create index mfa_devices_by_user on mfa_devices (user_id);
+alter table login_sessions add column mfa integer not null default 0
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
     INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS,
-    IDENTITY_VERSION, BUNDLE_CONTEXTS, USER_STATES, USED_PASSWORDS, EVENTS, MFA_DEVICES,
+    IDENTITY_VERSION, BUNDLE_CONTEXTS, USER_STATES, USED_PASSWORDS, EVENTS,
+    MFA_DEVICES,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -516,8 +517,8 @@ class MailRow(TypedDict):
 
 
 class EventRow(TypedDict):
-    """What happened. `user` is ACCOUNT/USER, "" for the cloud itself; `resources` are names, a line
-    each; `outcome` is "ok", an error's code, or the state that an instance came to."""
+    """What happened. `user` is ACCOUNT_ID/USER, "" for the cloud itself; `resources` are names, a
+    line each; `outcome` is "ok", an error's code, or the state that an instance came to."""
 
     event_id: int
     time: str

@@ -11,8 +11,8 @@ ROOT = Path(eucabox.__file__).parent
 FLOORS = {
     4: ("cli", "api", "server", "console", "wire", "__main__"),
     3: ("actions", "cloud"),
-    2: ("node", "domains", "images", "image", "bucket", "store", "s3", "ec2", "iam", "events"),
-    1: ("hypervisor", "network", "mail"),
+    2: ("node", "domains", "images", "image", "bucket", "store", "s3", "ec2", "iam"),
+    1: ("hypervisor", "network", "mail", "events"),
     0: (
         "state", "schema", "config", "errors", "ids", "run", "seal", "atomic_files",
         "process_lock", "instance_states", "instance_types", "logs", "gil_turns", "validation",

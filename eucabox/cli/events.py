@@ -22,7 +22,7 @@ PAGE = 500
 
 @click.command()
 @click.option("--account", default="", help="Events of an account, by name or number.")
-@click.option("--user", metavar="NAME", default="", help="Of an account's users, or ACCOUNT/USER.")
+@click.option("--user", metavar="NAME", default="", help="Of a user, by name; or NUMBER/NAME.")
 @click.option("--action", default="", help="Such as RunInstances, or InstanceStateChange.")
 @click.option("--resource", metavar="ID", default="", help="About an instance, a bucket, a user.")
 @click.option("--outcome", default="", help="ok, refused, an error's code or an instance's state.")

@@ -2,13 +2,14 @@
 
 import logging
 import time
+from typing import Any
 
 from flask import Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from eucabox import logs
 from eucabox.console.guard import METRICS, WrongHost
-from eucabox.console.notices import MOST_TEXT, Notice, Outcome
+from eucabox.console.notices import MOST_TEXT, Notice, RowOutcome
 from eucabox.console.site import current_console
 from eucabox.console.visitor import current_visitor, is_renewal, keep_visit
 from eucabox.errors import Fault
@@ -129,7 +130,11 @@ def refuse_failure(_problem: Exception) -> Response:
 
 
 def redirect_with_notice(
-    endpoint: str, text: str, kind: str = "good", outcomes: tuple[Outcome, ...] = (), **values: str
+    endpoint: str,
+    text: str,
+    kind: str = "good",
+    outcomes: tuple[RowOutcome, ...] = (),
+    **values: Any,
 ) -> Response:
     """Lead the browser to a page (303) that shows a notice where its template has
     `parts.messages()`; `values` are those of url_for."""

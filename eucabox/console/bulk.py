@@ -1,13 +1,14 @@
 """One form for several rows of a list: which were chosen, and what came of each."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from flask import Response, request
 from werkzeug.exceptions import BadRequest
 
 from eucabox.console.answers import redirect_with_notice
 from eucabox.console.guard import check_text
-from eucabox.console.notices import Outcome
+from eucabox.console.notices import RowOutcome
 from eucabox.errors import Fault
 
 FIELD = "chosen"
@@ -22,22 +23,22 @@ def read_chosen() -> list[str]:
     return [check_text(each, MOST_NAME, "What was chosen") for each in names]
 
 
-def perform_each(names: Sequence[str], act: Callable[[str], object]) -> tuple[Outcome, ...]:
+def perform_each(names: Sequence[str], act: Callable[[str], object]) -> tuple[RowOutcome, ...]:
     """Do something with each of these, and tell of each what came of it: a refusal of one holds
     up no other."""
     return tuple(_perform_one(each, act) for each in names)
 
 
-def _perform_one(name: str, act: Callable[[str], object]) -> Outcome:
+def _perform_one(name: str, act: Callable[[str], object]) -> RowOutcome:
     try:
         act(name)
     except Fault as fault:
-        return Outcome(name, is_done=False, text=fault.message)
-    return Outcome(name, is_done=True)
+        return RowOutcome(name, is_done=False, text=fault.message)
+    return RowOutcome(name, is_done=True)
 
 
 def show_outcomes(
-    endpoint: str, done: str, outcomes: tuple[Outcome, ...], **values: str
+    endpoint: str, done: str, outcomes: tuple[RowOutcome, ...], **values: Any
 ) -> Response:
     """Lead the browser to a page (303) that says how many were, such as, "stopped", and why the
     others were not."""
@@ -52,6 +53,6 @@ def show_outcomes(
     )
 
 
-def _tell_one(done: str, outcomes: tuple[Outcome, ...]) -> str:
+def _tell_one(done: str, outcomes: tuple[RowOutcome, ...]) -> str:
     outcome = outcomes[0]
     return f"{outcome.name} {done}." if outcome.is_done else f"{outcome.name}: not {done}."

@@ -29,7 +29,7 @@ class Column(Generic[Row]):
 
 
 @dataclass(frozen=True)
-class Listing(Generic[Row]):
+class PagedList(Generic[Row]):
     """One page of a list, as templates have it."""
 
     name: str
@@ -91,7 +91,7 @@ def show_listing(
     text: Callable[[Row], str],
     tags: Callable[[Row], Mapping[str, str]] | None = None,
     choices: Mapping[str, str] | None = None,
-) -> Listing[Row]:
+) -> PagedList[Row]:
     """Return the page of a list that this request's address asks for.
 
     `name` is the list's word for its columns: letters, digits, hyphens. `endpoint` is that of the
@@ -107,7 +107,7 @@ def show_listing(
     order, kept = _order(columns, kept)
     pages = max(1, -(-len(kept) // PER_PAGE))
     page = min(_read_page(), pages)
-    return Listing(
+    return PagedList(
         name=name,
         endpoint=endpoint,
         columns=columns,

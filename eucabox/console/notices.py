@@ -11,7 +11,7 @@ MOST_NOTICES, MOST_TEXT = 1000, 2000  # of all visitors; characters
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RowOutcome:
     """What came of one thing of several, such as of one instance that was to be stopped."""
 
     name: str
@@ -25,7 +25,7 @@ class Notice:
 
     text: str
     kind: str = "good"
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[RowOutcome, ...] = ()
 
 
 class Notices:

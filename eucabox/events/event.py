@@ -10,7 +10,7 @@ LONGEST_RESOURCE, LONGEST_REASON = 256, 400  # characters
 
 @dataclass(frozen=True)
 class Event:
-    """What somebody did: `user` is ACCOUNT/USER, and "" the cloud itself.
+    """What was done: `user` is ACCOUNT_ID/USER, and "" the cloud itself.
 
     `account_id` is the account that sees it, "" for the administrator alone. `outcome` is "ok" or
     an error's code. `time` is as the database has it.

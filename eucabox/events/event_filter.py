@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 REFUSED = "refused"
+_PARTS = "instr('/' || user || '/', '/' || ? || '/') > 0"
 _AROUND = "instr(char(10) || resources || char(10), char(10) || ? || char(10)) > 0"
 
 
@@ -11,7 +12,7 @@ _AROUND = "instr(char(10) || resources || char(10), char(10) || ? || char(10)) >
 class EventFilter:
     """Which events are wanted; "" and None choose all. `since` is as the database has times.
 
-    `user` is ACCOUNT/USER, or the name of an account. `outcome` is "ok", "refused", an error's
+    `user` is ACCOUNT/USER, or one of both. `outcome` is "ok", "refused", an error's
     code, or the state that an instance came to.
     """
 
@@ -27,7 +28,7 @@ class EventFilter:
         """Return the conditions, and what stands for their question marks."""
         wanted: list[tuple[bool, str, Sequence[object]]] = [
             (self.account_id is not None, "account_id = ?", [self.account_id]),
-            (bool(self.user), "(user = ? or user glob ?)", [self.user, _match_any(self.user)]),
+            (bool(self.user), _PARTS, [self.user]),
             (bool(self.action), "action = ? collate nocase", [self.action]),
             (bool(self.resource), _AROUND, [self.resource]),
             (self.outcome == REFUSED, "refused = 1", []),
@@ -37,8 +38,3 @@ class EventFilter:
         ]
         chosen = [(sql, values) for is_wanted, sql, values in wanted if is_wanted]
         return [sql for sql, _ in chosen], [each for _, values in chosen for each in values]
-
-
-def _match_any(account_name: str) -> str:
-    """Return the pattern of all users of an account."""
-    return "".join(f"[{each}]" if each in "*?[" else each for each in account_name) + "/*"

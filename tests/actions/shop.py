@@ -36,8 +36,8 @@ class Shop:
             access_log=AccessLog(store, Path("/nowhere"), "eucabox", lambda: 300),
             accounts=Directory(list(known.values())),
             store=store,
-            events=KeptEvents(),
             state=state,
+            events=KeptEvents(),
             config=Config(),
         )
 

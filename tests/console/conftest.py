@@ -14,6 +14,7 @@ from eucabox.console.application import create_app
 from eucabox.console.login_sessions import derive_csrf
 from eucabox.console.site import Console
 from eucabox.console.visitor import LOGIN_COOKIE
+from eucabox.domains.capacity import Capacity
 from eucabox.iam import passwords
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.caller import Caller
@@ -96,6 +97,8 @@ def open_cloud(config: Config, accounts: Accounts, state: State) -> Any:
     """The rooms that pages reach, behind the same names as in the cloud."""
     cloud = SimpleNamespace(config=config, accounts=accounts, state=state)
     cloud.events = KeptEvents()
+    cloud.capacity = Capacity(config, state)
+    cloud.node = SimpleNamespace(hypervisor_name="kvm")
     attempts, queue = Attempts(), MailQueue(state, Seal(config.cloud.data_dir / "key"))
     cloud.mail = queue
     cloud.sign_ups = SignUps(lambda: cloud.config, state, accounts, queue, attempts)

@@ -98,7 +98,7 @@ def test_the_usage_of_an_instance_is_drawn_for_its_owner_alone(
     assert part.count("<polyline") == 4, "CPU, memory, and the network in and out"
     assert "25 %" in part and "64 MiB" in part and "2.0 KiB/s" in part
     assert "Disk: libvirt counts none." in part
-    assert 'points="237.3,34.0 238.7,34.0 240.0,34.0"' in part, "a quarter of the way up"
+    assert 'points="237.3,35.0 238.7,35.0 240.0,35.0"' in part, "a quarter of the way up"
     assert "nudge-usage from:body" in part
     assert "style=" not in part
     samples.clear()

@@ -66,7 +66,7 @@ def test_it_says_what_the_cloud_has_and_does(whole: Console) -> None:
     assert value("used_memory_bytes") == 384 * 2**20
     assert value("buckets") == 1
     assert value("queue_length", queue="launches") == 1
-    assert value("free_instances", instance_type="t1.micro") >= 0
+    assert "eucabox_free_instances" in {name for name, _ in found}
     assert value("requests_total", service="ec2", action="RunInstances", code="ok") >= 1
     assert value("request_seconds_count", service="ec2", action="RunInstances") >= 1
     assert value("console_requests_total", page="metrics.show", status="200") >= 1

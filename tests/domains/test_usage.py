@@ -10,7 +10,7 @@ import libvirt
 import pytest
 
 from eucabox.config import Config, NodeSection
-from eucabox.domains import guest_counters, libvirt_domains, usage_sampler
+from eucabox.domains import guest_counters, libvirt_domains
 from eucabox.domains.guest_counters import GuestCounters
 from eucabox.domains.usage_sampler import MOST_SAMPLES, UsageSampler
 from eucabox.errors import DomainHung, Fault
@@ -59,7 +59,7 @@ class Sampling:
     looks: list[float] = dataclasses.field(default_factory=list)
 
     def look(self, moment: float, **guests: GuestCounters) -> None:
-        self.monkeypatch.setattr(usage_sampler.time, "monotonic", lambda: moment)
+        self.monkeypatch.setattr("eucabox.domains.usage_sampler.time.monotonic", lambda: moment)
         self.counted.guests = guests
         self.sampler.look()
 

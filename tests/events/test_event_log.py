@@ -41,6 +41,8 @@ def test_what_is_recorded_is_found_again_by_each_of_its_facts(log: EventLog, sta
     assert numbers(state, account_id="") == []
     assert numbers(state, user="1") == numbers(state, user="1/root") == ["3", "1"]
     assert numbers(state, user="1*") == ["4"]
+    assert numbers(state, user="root") == ["4", "3", "2", "1"]
+    assert numbers(state, user="roo") == []
     assert numbers(state, action="createtags") == ["3"]
     assert numbers(state, resource="i-1") == ["1"]
     assert numbers(state, resource="i-2") == ["1"]
@@ -106,8 +108,9 @@ def test_names_and_reasons_are_one_line_and_bounded(log: EventLog, state: State)
 
 
 def test_who_subscribed_hears_of_topics_at_once_and_of_events_once_they_are_written(
-    log: EventLog, state: State
+    log: EventLog, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(event_log, "BATCH_SECONDS", 0.3)
     heard: list[tuple[str, str, int]] = []
     written = threading.Event()
 

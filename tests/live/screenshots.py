@@ -3,67 +3,58 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
-from tests.live.console import PASSWORD, SIZES, Visit, chromium, visiting
+from tests.live import console_tour
+from tests.live.console import SIZES, Visit, chromium, visiting
 from tests.live.process import running
 
 OUTSIDE = (
     "/sign-in", "/sign-in?note=left", "/sign-up", "/sign-up/thanks", "/recover", "/recover/sent",
     "/recover?code=x", "/confirm?code=x", "/none",
 )  # fmt: skip
-INSIDE = (
-    "/", "/images", "/images/upload", "/credentials", "/password", "/second-factor", "/sessions",
-    "/sign-ups", "/none",
-)  # fmt: skip
-PEOPLE = (
-    ("ann", "Ann Lee", "Institute of Applied Clouds", "Simulations of weather, in the evenings."),
-    ("b.johansson-o-connor", "Bertil Johansson O'Connor", "Physics", "Two instances for a course."),
-)
+MOST_NAME = 80  # characters of a picture's name
 
 
-def take(visit: Visit, folder: Path, names: Sequence[str] = (), prefix: str = "") -> None:
-    """Take the pages of these paths or, without any, the page as it is: wide and narrow, light
-    and dark."""
+def take(visit: Visit, folder: Path, addresses: Sequence[str], prefix: str = "") -> None:
+    """Take the pages of these addresses: wide and narrow, light and dark."""
+    for address in addresses:
+        visit.open(address)
+        visit.page.wait_for_load_state("networkidle")
+        take_page(visit, folder, prefix + name_picture(address))
+
+
+def name_picture(address: str) -> str:
+    """Return a name for the picture of an address: its letters, digits and hyphens."""
+    text = "".join(each if each.isalnum() else "-" for each in unquote(address).strip("/"))
+    return "-".join(filter(None, text.split("-")))[:MOST_NAME] or "home"
+
+
+def take_page(visit: Visit, folder: Path, name: str) -> None:
+    """Take the page as it is."""
     page = visit.page
-    for path in names or ("",):
-        if path:
-            visit.open(path)
-        word = "-".join(filter(None, path.replace("?", "/").replace("=", "-").split("/")))
-        for size, (width, height) in SIZES.items():
-            page.set_viewport_size({"width": width, "height": height})
-            for dark in (False, True):
-                page.emulate_media(color_scheme="dark" if dark else "light")
-                colours = "dark" if dark else "light"
-                name = f"{prefix}{(word or 'home') if path else 'page'}-{size}-{colours}.png"
-                page.screenshot(path=str(folder / name), full_page=True)
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for dark in (False, True):
+            page.emulate_media(color_scheme="dark" if dark else "light")
+            colours = "dark" if dark else "light"
+            page.screenshot(path=str(folder / f"{name}-{size}-{colours}.png"), full_page=True)
 
 
-def ask_for_accounts(visit: Visit) -> None:
-    for user_name, full_name, affiliation, description in PEOPLE:
-        page = visit.open("/sign-up")
-        page.get_by_label("User name").fill(user_name)
-        page.get_by_label("Full name").fill(full_name)
-        page.get_by_label("E-mail").fill(f"{user_name}@example.org")
-        page.get_by_label("Affiliation").fill(affiliation)
-        page.get_by_label("What do you need it for?").fill(description)
-        page.locator("#password").fill(PASSWORD)
-        page.locator("#again").fill(PASSWORD)
-        visit.press("Send the request")
-
-
-def take_inside(visit: Visit, folder: Path) -> None:
-    take(visit, folder, INSIDE)
+def take_moments(visit: Visit, folder: Path) -> None:
+    """Take what is seen only after a click."""
+    page = visit.page
     for button in ("Approve", "Reject"):
         visit.open("/sign-ups").get_by_role("link", name=button).first.click()
-        take(visit, folder, prefix=f"sign-ups-{button.lower()}-")
+        take_page(visit, folder, f"sign-ups-{button.lower()}")
     visit.open("/credentials")
     visit.press("Create an access key")
-    take(visit, folder, prefix="credentials-new-key-")
+    take_page(visit, folder, "credentials-new-key")
     visit.open("/credentials").get_by_text("Delete", exact=True).first.click()
-    take(visit, folder, prefix="credentials-delete-")
-    visit.page.set_viewport_size({"width": 360, "height": 740})
-    visit.open("/").get_by_text("Menu", exact=True).click()
-    take(visit, folder, prefix="menu-")
+    take_page(visit, folder, "credentials-delete")
+    page.set_viewport_size({"width": 360, "height": 740})
+    visit.open("/").get_by_role("button", name="Menu").click()
+    page.screenshot(path=str(folder / "menu-narrow-dark.png"))
 
 
 def main(folder: Path) -> None:
@@ -76,11 +67,13 @@ def main(folder: Path) -> None:
     ):
         take(visit, folder, ["/first-run"])
         visit.set_first_password()
-        ask_for_accounts(stranger)
+        console_tour.ask_for_accounts(stranger)
+        console_tour.fill(cloud)
         take(stranger, folder, OUTSIDE, "out-")
         stranger.sign_in("admin", "wrong")
-        take(stranger, folder, prefix="out-sign-in-refused-")
-        take_inside(visit, folder)
+        take_page(stranger, folder, "out-sign-in-refused")
+        take(visit, folder, console_tour.list_addresses(visit))
+        take_moments(visit, folder)
 
 
 if __name__ == "__main__":

@@ -15,19 +15,11 @@ import boto3
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.live.console import COLOURS, PASSWORD, SIZES, Visit, chromium, visiting
+from tests.live.console import PASSWORD, Visit, chromium, visiting
 from tests.live.process import Running, running
 from tests.live.s3 import a_name
 from tests.mail.post_office import Handler, serve, wait_until
 
-PAGES = (
-    "/", "/credentials", "/password", "/second-factor", "/sessions", "/sign-ups", "/images",
-    "/images/upload", "/none",
-)  # fmt: skip
-OUTSIDE = (
-    "/sign-in", "/sign-up", "/sign-up/thanks", "/recover", "/recover/sent", "/recover?code=x",
-    "/confirm?code=x", "/confirm", "/none",
-)  # fmt: skip
 ATTACK = """<!doctype html><title>attack</title>
 <form id=form method=post action="{console}/sign-out"><input name=csrf value=x></form>
 <script>
@@ -72,7 +64,6 @@ def _first_visit(cloud: Running, browser: Browser) -> Iterator[Visit]:
         visit.set_first_password()
         expect(visit.page.get_by_role("heading", name="Hello, admin")).to_be_visible()
         yield visit
-        visit.check()
 
 
 @pytest.fixture(name="stranger")
@@ -80,7 +71,6 @@ def _stranger(cloud: Running, browser: Browser, first_visit: Visit) -> Iterator[
     """Another window, which has not signed in."""
     with visiting(browser, cloud) as visit:
         yield visit
-        visit.check()
 
 
 # --- people ------------------------------------------------------------------------------------
@@ -108,7 +98,7 @@ def test_signing_in_and_out_with_the_keyboard(stranger: Visit) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
     button = page.get_by_role("button", name="Sign out")
-    for _ in range(20):
+    for _ in range(60):  # the menu stands before it
         page.keyboard.press("Tab")
         if button.evaluate("each => each === document.activeElement"):
             break
@@ -286,7 +276,7 @@ HOSTS = {
 def test_a_bucket_page_posts_to_the_console_and_nothing_is_done(
     cloud: Running, browser: Browser, bucket: str, first_visit: Visit, host: str
 ) -> None:
-    with visiting(browser, cloud) as visit:
+    with visiting(browser, cloud, checks=False) as visit:
         visit.sign_in("admin")
         url = HOSTS[host].format(port=cloud.port, bucket=bucket)
         visit.page.goto(url)
@@ -326,7 +316,7 @@ def _fulfil_bare(route: Any) -> None:
 def test_a_planted_cookie_never_becomes_a_session(
     cloud: Running, browser: Browser, bucket: str, first_visit: Visit, host: str
 ) -> None:
-    with visiting(browser, cloud) as visit:
+    with visiting(browser, cloud, checks=False) as visit:
         url = HOSTS[host].format(port=cloud.port, bucket=bucket)
         open_bare(visit, url)
         assert visit.page.title() == "ran"
@@ -339,7 +329,7 @@ def test_a_planted_cookie_never_becomes_a_session(
 def test_a_page_of_another_site_can_neither_frame_nor_read_the_console(
     cloud: Running, browser: Browser, bucket: str, first_visit: Visit
 ) -> None:
-    with visiting(browser, cloud) as visit:
+    with visiting(browser, cloud, checks=False) as visit:
         visit.sign_in("admin")
         visit.page.goto(HOSTS["bucket"].format(port=cloud.port, bucket=bucket))
         script = """async (url) => {
@@ -356,35 +346,7 @@ def test_a_page_of_another_site_can_neither_frame_nor_read_the_console(
         assert visit.page.evaluate(script, cloud.console) == ["TypeError", "closed"]
 
 
-# --- how pages are -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("colours", COLOURS)
-def test_axe_finds_nothing_serious_and_nothing_is_too_wide(
-    cloud: Running, browser: Browser, first_visit: Visit, size: str, colours: str
-) -> None:
-    found = {}
-    with visiting(browser, cloud, size, colours) as visit:
-        for path in OUTSIDE:
-            visit.open(path)
-            found[path] = visit.find_faults()
-        visit.sign_in("admin")
-        for path in PAGES:
-            visit.open(path)
-            found[path] = visit.find_faults()
-        visit.check()
-    assert {path: faults for path, faults in found.items() if faults} == {}
-
-
-def test_pages_are_light(stranger: Visit) -> None:
-    sizes: list[int] = []
-    stranger.page.on("response", lambda response: sizes.append(len(response.body())))
-    stranger.sign_in("admin")
-    sizes.clear()
-    stranger.open("/credentials")
-    stranger.page.wait_for_load_state("networkidle")
-    assert 0 < sum(sizes) < 150_000
+# --- many at once ------------------------------------------------------------------------------
 
 
 def test_two_hundred_silent_connections_hold_nobody_up(cloud: Running, stranger: Visit) -> None:

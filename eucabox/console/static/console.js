@@ -5,7 +5,8 @@ document.documentElement.classList.add("scripted");
 
 // --- parts that are fetched anew: nudged by what happened, else asked for every few seconds ------
 
-const SECONDS = 5;
+const SECONDS = 5, SLOW = 60;
+const SELDOM = ["storage", "health"]; // topics that no socket nudges, and that cost the server more
 const seen = new Map(); // what each part was last answered with
 
 const eucabox = window.eucabox = {
@@ -22,7 +23,12 @@ const eucabox = window.eucabox = {
   nudge(topic) { document.body.dispatchEvent(new CustomEvent("nudge-" + topic)); },
   nudgeAll() { eucabox.topics().forEach(eucabox.nudge); },
 };
-setInterval(() => { if (eucabox.polls && !document.hidden) eucabox.nudgeAll(); }, SECONDS * 1000);
+function poll(isSeldom) {
+  if (document.hidden || !(isSeldom || eucabox.polls)) return;
+  eucabox.topics().filter((each) => SELDOM.includes(each) === isSeldom).forEach(eucabox.nudge);
+}
+setInterval(poll, SECONDS * 1000, false);
+setInterval(poll, SLOW * 1000, true);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) eucabox.nudgeAll(); });
 
 // A request that nobody made by hand says so: it is no sign that somebody is there.

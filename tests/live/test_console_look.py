@@ -1,0 +1,123 @@
+"""How every page of the console is: for all eyes, any window, no mouse, and light to load."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.live import console_tour
+from tests.live.console import Visit, chromium, visiting
+from tests.live.process import Running, running
+
+OUTSIDE = (
+    "/sign-in", "/sign-in?note=left", "/sign-up", "/sign-up/thanks", "/recover", "/recover/sent",
+    "/recover?code=x", "/confirm?code=x", "/confirm", "/none",
+)  # fmt: skip
+
+
+@pytest.fixture(name="cloud", scope="module")
+def _cloud() -> Iterator[Running]:
+    with running("[node]\nvirt_type = qemu\n") as cloud:
+        console_tour.fill(cloud)
+        yield cloud
+
+
+@pytest.fixture(name="browser", scope="module")
+def _browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(name="visit", scope="module")
+def _visit(cloud: Running, browser: Browser) -> Iterator[Visit]:
+    """The administrator's window."""
+    with visiting(browser, cloud) as visit:
+        visit.set_first_password()
+        with visiting(browser, cloud) as stranger:
+            console_tour.ask_for_accounts(stranger)
+        yield visit
+
+
+@pytest.fixture(name="addresses", scope="module")
+def _addresses(visit: Visit) -> list[str]:
+    return console_tour.list_addresses(visit)
+
+
+def test_all_that_the_menu_offers_is_looked_at(visit: Visit, addresses: list[str]) -> None:
+    page = visit.open("/")
+    links = page.locator(".links a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    assert len(links) > 4
+    assert set(links) <= set(addresses)
+
+
+def test_pages_are_light_and_fit_any_window_and_all_eyes(
+    visit: Visit, addresses: list[str]
+) -> None:
+    found = {each: list(console_tour.find_page_faults(visit, each)) for each in addresses}
+    visit.check()
+    assert {address: faults for address, faults in found.items() if faults} == {}
+
+
+def test_so_are_the_pages_for_strangers(cloud: Running, browser: Browser, visit: Visit) -> None:
+    with visiting(browser, cloud) as stranger:
+        found = {each: list(console_tour.find_page_faults(stranger, each)) for each in OUTSIDE}
+    assert {address: faults for address, faults in found.items() if faults} == {}
+
+
+def test_the_tab_key_reaches_everything(visit: Visit, addresses: list[str]) -> None:
+    visit.page.set_viewport_size({"width": 1440, "height": 900})
+    found = {each: console_tour.list_unreached(visit, each) for each in addresses}
+    assert {address: unreached for address, unreached in found.items() if unreached} == {}
+
+
+def test_the_menu_opens_and_closes_by_keys_in_a_narrow_window(visit: Visit) -> None:
+    page = visit.open("/credentials")
+    page.set_viewport_size({"width": 360, "height": 740})
+    link = page.get_by_role("link", name="Sessions", exact=True)
+    expect(link).to_be_hidden()
+    page.get_by_role("button", name="Menu").focus()
+    page.keyboard.press("Enter")
+    expect(link).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(link).to_be_hidden()
+    expect(page.get_by_role("button", name="Menu")).to_be_focused()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    expect(link).to_be_visible()
+
+
+def test_a_question_is_a_dialog_that_escape_ends(visit: Visit) -> None:
+    page = visit.open("/credentials")
+    before = page.locator("tr", has_text=re.compile("AKIA")).count()
+    button = page.locator(".sure summary").first
+    button.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(button).to_be_focused()
+    assert visit.open("/credentials").locator("tr", has_text=re.compile("AKIA")).count() == before
+
+
+def test_a_page_whose_session_is_over_leads_to_the_sign_in_by_itself(
+    cloud: Running, browser: Browser, visit: Visit
+) -> None:
+    with visiting(browser, cloud) as other:
+        page = other.sign_in("admin")
+        expect(page.get_by_role("heading", name="Hello, admin")).to_be_visible()
+        row = visit.open("/sessions").locator("tbody tr", has_not_text="This one").first
+        row.get_by_role("button", name="End").click()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
+        expect(page.locator("form")).to_have_count(1)
+
+
+def test_parts_of_a_page_renew_themselves_and_keep_the_focus(cloud: Running, visit: Visit) -> None:
+    page = visit.open("/")
+    part = page.locator("#home-instances")
+    expect(part).to_contain_text("Nothing runs.")
+    page.get_by_role("button", name="Copy").first.focus()
+    console_tour.insert_instances(cloud, 1, "stopped")
+    expect(part).to_contain_text("web-0", timeout=15_000)
+    expect(page.get_by_role("button", name="Copy").first).to_be_focused()
