@@ -9,7 +9,7 @@ from werkzeug.exceptions import BadRequest
 from eucabox.console.answers import redirect_with_notice
 from eucabox.console.bulk import FIELD, MOST_CHOSEN
 from eucabox.console.members import read_moment, read_number, read_structures, read_text
-from eucabox.console.notices import Outcome
+from eucabox.console.notices import RowOutcome
 from eucabox.console.pages.buckets.bucket_list import Cleaning
 from eucabox.console.pages.buckets.bucket_page import (
     Mark,
@@ -228,21 +228,21 @@ def delete_chosen(name: str) -> Response:
     return redirect_with_notice(BROWSE, text, kind, told, **back)
 
 
-def _delete_folder(name: str, prefix: str) -> Outcome:
+def _delete_folder(name: str, prefix: str) -> RowOutcome:
     cleaning = Cleaning(name)
     try:
         cleaning.delete_objects(prefix)
     except Fault as fault:
-        return Outcome(prefix, is_done=False, text=fault.message)
+        return RowOutcome(prefix, is_done=False, text=fault.message)
     text = f"{cleaning.count} objects deleted."
     if cleaning.refused:
         text += f" {cleaning.refused} stay: {cleaning.reason}"
     if cleaning.is_cut:
         text += " There are more: delete it once more."
-    return Outcome(prefix, is_done=not (cleaning.refused or cleaning.is_cut), text=text)
+    return RowOutcome(prefix, is_done=not (cleaning.refused or cleaning.is_cut), text=text)
 
 
-def _delete_objects(name: str, marks: list[Mark]) -> list[Outcome]:
+def _delete_objects(name: str, marks: list[Mark]) -> list[RowOutcome]:
     if not marks:
         return []
     entries = [
@@ -252,13 +252,13 @@ def _delete_objects(name: str, marks: list[Mark]) -> list[Outcome]:
     try:
         done = perform("s3", "DeleteObjects", bucket=name, delete={"objects": entries})
     except Fault as fault:
-        return [Outcome(mark.key, is_done=False, text=fault.message) for mark in marks]
+        return [RowOutcome(mark.key, is_done=False, text=fault.message) for mark in marks]
     errors = {
         (read_text(each, "key"), read_text(each, "version_id")): read_text(each, "message")
         for each in read_structures(done, "errors")
     }
     kept = {(mark.key, mark.version_id): errors.get((mark.key, mark.version_id)) for mark in marks}
-    return [Outcome(key, is_done=why is None, text=why or "") for (key, _), why in kept.items()]
+    return [RowOutcome(key, is_done=why is None, text=why or "") for (key, _), why in kept.items()]
 
 
 @pages.get("/buckets/<name>/")
