@@ -4,7 +4,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from eucabox.console.bulk import perform_each, read_chosen, show_outcomes
 from eucabox.console.listed_images import WHOSE, ListedImage, list_images
-from eucabox.console.listing import Column, Listing, show_listing
+from eucabox.console.listing import Column, PagedList, show_listing
 from eucabox.console.visitor import perform
 
 pages = Blueprint("images", __name__)
@@ -43,7 +43,7 @@ def deregister() -> Response:
     return show_outcomes("images.show", "deregistered", outcomes)
 
 
-def _read_list() -> Listing[ListedImage]:
+def _read_list() -> PagedList[ListedImage]:
     rows, whose = list_images(), request.args.get("whose", "")
     if whose in WHOSE:
         rows = [row for row in rows if row["whose"] == whose]
