@@ -39,6 +39,8 @@ STATUS = {
     "AccessDeniedException": 403,
     "UnauthorizedOperation": 403,
     "MissingAuthenticationToken": 403,
+    "InvalidAuthenticationCode": 403,
+    "AuthFailure": 403,
     "NoSuchEntity": 404,
     "EntityAlreadyExists": 409,
     "LimitExceeded": 409,

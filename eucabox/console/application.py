@@ -20,6 +20,9 @@ from eucabox.console.pages import (
     first_run,
     groups,
     home,
+    image,
+    image_upload,
+    images,
     inline_policies,
     instance,
     instance_type_sizes,
@@ -35,6 +38,7 @@ from eucabox.console.pages import (
     recovery,
     roles,
     screen,
+    second_factor,
     security_groups,
     serial,
     sessions,
@@ -57,7 +61,8 @@ if TYPE_CHECKING:
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
     sign_ups, columns, events, usage, metrics, nudges, serial, screen,
-    instances, instance, launch, key_pairs, security_groups, buckets,
+    instances, instance, launch, key_pairs, security_groups,
+    images, image, image_upload, buckets, second_factor,
     users, groups, roles, policies, inline_policies, why_refused,
     accounts, instance_type_sizes, settings, mails, all_sessions, log, faults,
 )  # fmt: skip

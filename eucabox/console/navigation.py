@@ -30,6 +30,10 @@ OFFERS = (
         "What runs here: launch, look at consoles, stop, terminate.", ("instance", "launch"),
     ),
     Offer(
+        "Images", "images.show", "disc", ("ec2", "DescribeImages"), "Compute",
+        "What instances are made of: upload disks, share and launch them.",
+    ),
+    Offer(
         "Key pairs", "key_pairs.show", "key", ("ec2", "DescribeKeyPairs"), "Compute",
         "Who may log in to new instances.",
     ),
@@ -47,6 +51,10 @@ OFFERS = (
         about="Access keys, certificates and the zip for your clients.",
     ),
     Offer("Password", "password.show", "lock", section="You", about="Choose another one."),
+    Offer(
+        "Second factor", "second_factor.show", "shield", section="You",
+        about="An app or device whose code you type when you sign in.",
+    ),
     Offer(
         "Sessions", "sessions.show", "screen", section="You",
         about="Where you are signed in, and how to end it.",
