@@ -8,10 +8,12 @@ from typing import get_type_hints
 
 import pytest
 
+from eucabox.ec2.bundle_tasks import BundleTaskRow
+from eucabox.ec2.instance_profiles import InstanceProfileAssociationRow
 from eucabox.errors import DryRunOperation, InstanceNotFound, StateTooNew
-from eucabox.events import event_rows
+from eucabox.events.event_rows import EventRow
 from eucabox.iam import rows
-from eucabox.mail import queue
+from eucabox.mail.queue import MailRow
 from eucabox.schema import MIGRATIONS, ROW_TYPES, KeyPairRow
 from eucabox.state import State
 
@@ -205,8 +207,10 @@ SQL_TYPES = {"text": str, "integer": int, "blob": bytes}
 ALL_ROW_TYPES = {
     **ROW_TYPES,
     **rows.ROW_TYPES,
-    **event_rows.ROW_TYPES,
-    **queue.ROW_TYPES,
+    "bundle_tasks": BundleTaskRow,
+    "events": EventRow,
+    "instance_profile_associations": InstanceProfileAssociationRow,
+    "mails": MailRow,
 }
 
 

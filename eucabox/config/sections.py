@@ -226,6 +226,7 @@ class NodeSection:
     memory_mb: int = _key(0, _between(0, 2**24), reload=True)
     disk_gb: int = _key(0, _between(0, 2**20), reload=True)
     pending_timeout: int = _key(600, _between(10, 86400), reload=True)
+    start_timeout: int = _key(120, _between(10, 3600), reload=True)
     shutdown_grace: int = _key(5, _between(0, 600), reload=True)
     shutdown_timeout: int = _key(120, _between(5, 3600), reload=True)
     reboot_timeout: int = _key(60, _between(5, 3600), reload=True)

@@ -32,7 +32,7 @@ STREAM_BYTES = 2**18  # libvirt's own packets are about as large
 OWNER = re.compile(r"\+(\d{1,10}):\+(\d{1,10})")  # how libvirt writes a user and a group
 RECONNECT_WAIT = 15.0  # seconds an action waits for a libvirt that is just being restarted
 # Seconds that libvirt has for each; a guest whose process hangs keeps it waiting for ever.
-LIST, ACT, WRITE_OUT, START, DESTROY, PICTURE, PROBE = 10.0, 10.0, 60.0, 120.0, 30.0, 5.0, 60.0
+LIST, ACT, WRITE_OUT, DESTROY, PICTURE, PROBE = 10.0, 10.0, 60.0, 30.0, 5.0, 60.0
 COUNT = 5.0
 COUNT_KEYS = ("usage 1", "usage 2", "usage 3")  # so many guests may hang one after the other
 
@@ -87,9 +87,12 @@ class Domains:
     middle of it), DomainFailed with libvirt's own words, and DomainHung where a guest's process
     does not answer libvirt. What may wait for such a process has a connection of its own, as
     libvirt answers but a few calls of a connection at once.
+
+    `start_timeout` is how many seconds libvirt may take to start a domain.
     """
 
-    def __init__(self, connection: LibvirtConnection, cloud: str) -> None:
+    def __init__(self, connection: LibvirtConnection, cloud: str, start_timeout: float) -> None:
+        self.start_timeout = start_timeout
         self._connection = connection
         self._cloud = cloud
         self._owners: dict[str, str | None] = {}  # domain uuid -> instance id if it is ours
@@ -184,7 +187,8 @@ class Domains:
     def create(self, instance_id: str, xml: str) -> None:
         """Start a transient domain that lives on when this process ends."""
         start = lambda virt: virt.createXML(xml, 0)  # noqa: E731
-        self._run_on_own_connection("start", instance_id, start, START, key=f"start {instance_id}")
+        key, seconds = f"start {instance_id}", self.start_timeout
+        self._run_on_own_connection("start", instance_id, start, seconds, key=key)
 
     def shutdown(self, instance_id: str) -> None:
         """Send the guest a shutdown request."""
@@ -230,10 +234,26 @@ class Domains:
             raise ScreenUnreadable(id=instance_id, reason="the guest has no screen now")
         return picture
 
-    def _take_screenshot(self, virt: VirConnect, instance_id: str, wake_up: bool) -> bytes:
+    def open_screen(self, instance_id: str) -> int | None:
+        """Return a descriptor that speaks VNC's protocol, RFB, with a guest's screen; None for a
+        guest that is not there, or was launched without one."""
+
+        def open_first(domain: VirDomain) -> int | None:
+            if fromstring(domain.XMLDesc(0)).find("devices/graphics") is None:
+                return None
+            return domain.openGraphicsFD(0, libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH)
+
+        return self._act("show", instance_id, open_first, PICTURE, key=f"show {instance_id}")
+
+    def look_up(self, virt: VirConnect, instance_id: str) -> VirDomain:
+        """Return a domain of ours; raises DomainNotOurs, or libvirt's own error."""
         domain = virt.lookupByName(instance_id)
         if self._owner(domain) != instance_id:
             raise DomainNotOurs(id=instance_id)
+        return domain
+
+    def _take_screenshot(self, virt: VirConnect, instance_id: str, wake_up: bool) -> bytes:
+        domain = self.look_up(virt, instance_id)
         if wake_up:
             domain.sendKey(libvirt.VIR_KEYCODE_SET_LINUX, KEY_HELD, [LEFT_SHIFT], 1, 0)
         stream = virt.newStream()
@@ -332,10 +352,7 @@ class Domains:
         key: str = "",
     ) -> T | None:
         def act_if_ours(virt: VirConnect) -> T:
-            domain = virt.lookupByName(instance_id)
-            if self._owner(domain) != instance_id:
-                raise DomainNotOurs(id=instance_id)
-            return act(domain)
+            return act(self.look_up(virt, instance_id))
 
         return self._run_on_own_connection(action, instance_id, act_if_ours, limit, key)
 

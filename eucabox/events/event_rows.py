@@ -26,9 +26,6 @@ class EventRow(TypedDict):
     refused: int
 
 
-ROW_TYPES = {"events": EventRow}
-
-
 def list_events(
     state: State, wanted: EventFilter, most: int, *, before: int = 0, after: int | None = None
 ) -> list[EventRow]:

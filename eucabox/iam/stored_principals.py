@@ -1,7 +1,7 @@
 """Users, roles and sessions in policies as they are stored: by their unique ids.
 
-So a policy that names somebody who is deleted comes to mean nobody of the same name, and still
-means one that is renamed. Clients see names, and the id alone where the user or role is gone, as
+So a policy that names a user who is deleted comes to mean nobody of the same name, and still means
+a user that is renamed. Clients see names, and the id alone where the user or role is gone, as
 at AWS. An account that was named by its name is stored, and shown, by its number. A root that was
 named as a user stays: its name can't go to another.
 """

@@ -75,11 +75,13 @@ class Visit:
         """Nothing went wrong so far that no test looks at itself."""
         assert (self.violations, self.elsewhere, self.errors) == ([], [], [])
 
-    def find_faults(self, *, has_axe: bool = False) -> list[str]:
-        """What axe calls serious or critical on the page as it is, and what is too wide."""
-        if not has_axe:
+    def find_faults(self, rules: str = "") -> list[str]:
+        """What axe calls serious or critical on the page as it is, by all rules or the one that is
+        named, and what is too wide."""
+        if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("axe.run({resultTypes: ['violations']})")
+        options = {"resultTypes": ["violations"], **({"runOnly": [rules]} if rules else {})}
+        found = self.page.evaluate("(options) => axe.run(options)", options)
         faults = [
             f"{each['id']}: {each['nodes'][0]['html'][:200]}"
             for each in found["violations"]
@@ -109,7 +111,10 @@ def visiting(
     """A window of its own, with no cookie of another; at its end nothing may have gone wrong that
     no test looks at itself, unless it is for pages of others."""
     width, height = SIZES[size]
-    options: Any = {"viewport": {"width": width, "height": height}, "color_scheme": colours}
+    options: Any = {
+        "viewport": {"width": width, "height": height}, "color_scheme": colours,
+        "reduced_motion": "reduce",  # or axe would see a colour half changed
+    }  # fmt: skip
     context = browser.new_context(**options)
     visit = Visit(context, context.new_page(), cloud)
     context.expose_function("reportViolation", visit.note_violation)
@@ -125,5 +130,5 @@ def visiting(
 
 
 def _note_elsewhere(visit: Visit, url: str) -> None:
-    if not url.startswith((visit.cloud.console, "data:", "blob:")):
+    if not url.startswith((visit.cloud.console, "data:", "blob:", "about:")):
         visit.elsewhere.append(url)

@@ -107,7 +107,7 @@ def test_a_page_whose_session_is_over_leads_to_the_sign_in_by_itself(
     with visiting(browser, cloud) as other:
         page = other.sign_in("admin")
         expect(page.get_by_role("heading", name="Hello, admin")).to_be_visible()
-        row = visit.open("/sessions").locator("tr", has_not_text="This one").first
+        row = visit.open("/sessions").locator("tbody tr", has_not_text="This one").first
         row.get_by_role("button", name="End").click()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
         expect(page.locator("form")).to_have_count(1)

@@ -15,7 +15,7 @@ CACHE = Path("/var/tmp/eucabox-xen")
 SNAPSHOT = "ready"
 MEMORY_MB, DOM0_MB = 2560, 1280
 BOOT_SECONDS = 900  # one emulated processor on a machine that does other things beside
-PATIENCE = 600
+PATIENCE = 1500
 OPTIONS = (
     "-o", "ConnectTimeout=60", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
     "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",

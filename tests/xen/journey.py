@@ -18,8 +18,10 @@ listen = 0.0.0.0
 cores = 8
 disk_gb = 40
 stop_keeps_disk = yes
-stop_timeout = 120
-reboot_timeout = 300
+start_timeout = 900
+pending_timeout = 1800
+stop_timeout = 300
+reboot_timeout = 900
 [images]
 swap_mb = 16
 """

@@ -96,7 +96,7 @@ def test_packets_pass_between_groups_as_the_rules_say(journey: Journey) -> None:
     journey.second = journey.run(SecurityGroups=["web"], KeyName=journey.key.stem)
     journey.wait_for_boots(journey.second, 1)
     address = journey.second["PrivateIpAddress"]
-    knock = f"nc -w 5 {address} 22 </dev/null | head -c 3; true"
+    knock = f"nc -w 30 {address} 22 </dev/null | head -c 3; true"
     assert journey.log_in(journey.first, knock) == "", "no rule lets anybody in yet"
     guests.allow(journey.ec2, "tcp", 22, "web")
     guests.until(
@@ -152,7 +152,7 @@ def test_a_stopped_instance_starts_with_its_disk(journey: Journey) -> None:
     instance_id = journey.first["InstanceId"]
     journey.ec2.stop_instances(InstanceIds=[instance_id])
     journey.wait_for(instance_id, "stopped")
-    domains = journey.host.shell("timeout 60 virsh -c xen:///system list --all --name")
+    domains = journey.host.shell("timeout 300 virsh -c xen:///system list --all --name")
     assert instance_id not in domains
     journey.ec2.start_instances(InstanceIds=[instance_id])
     journey.wait_for(instance_id, "running")
@@ -164,7 +164,7 @@ def test_terminated_instances_leave_no_domain_and_no_disk(journey: Journey) -> N
     journey.ec2.terminate_instances(InstanceIds=ids)
     for instance_id in ids:
         journey.wait_for(instance_id, "terminated")
-    domains = journey.host.shell("timeout 60 virsh -c xen:///system list --all --name")
+    domains = journey.host.shell("timeout 300 virsh -c xen:///system list --all --name")
     assert set(domains.split()) == {"Domain-0"}
     assert journey.host.shell("ls /var/lib/eucabox/instances/*/disk* 2>/dev/null; true") == ""
     reason = journey.describe(ids[0])["StateTransitionReason"]
