@@ -148,10 +148,7 @@ def test_five_launches_lose_no_request_of_pages_that_load(cloud: Running, image_
             guests.wait_for(ec2, instance["InstanceId"], "running")
         ec2.terminate_instances(InstanceIds=made)
         for each in made:
-            guests.until(
-                lambda each=each: guests.describe(ec2, each)["State"]["Name"] == "terminated",
-                "end",
-            )
+            guests.wait_for(ec2, each, "terminated")
 
     launching = threading.Thread(target=launch)
     lost: list[str] = []
