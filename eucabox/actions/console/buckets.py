@@ -16,6 +16,7 @@ from eucabox.iam.caller import Caller
 from eucabox.iam.policy import s3_vocabulary
 from eucabox.s3 import access, readers
 from eucabox.s3 import acl as acls
+from eucabox.s3.policy_actions import OF_OBJECTS, policy_action
 from eucabox.s3.presigned_links import LONGEST, LinkSigner
 from eucabox.s3.readers import ReaderQuestion
 from eucabox.s3.request_context import DetachedRequest
@@ -59,7 +60,7 @@ def get_bucket_summary(call: Call, *, bucket: str, counts: bool = False) -> Resu
     that the caller may have a chance to perform in it. With `counts` all of a BucketUsage too."""
     stored_bucket = call.cloud.store.bucket(bucket)
     rights = [name for name in OFFERED if _has_chance(call, stored_bucket, name)]
-    if not rights:
+    if not any(policy_action(name) not in OF_OBJECTS for name in rights):
         raise AccessDenied(reason=f"The bucket {bucket} does not let you do anything with it.")
     told = _describe(call, stored_bucket)
     if counts and _may(call, stored_bucket, LIST):
@@ -72,7 +73,7 @@ def list_bucket_readers(
     call: Call, *, bucket: str, key: str = "", policy: str | None = None, users: Sequence[str] = ()
 ) -> Result:
     """Tell who may list a bucket, read the object `key`, and write it: anybody, any account, the
-    accounts that the policy or the ACL names, and these users of the caller's account.
+    root, the accounts that the policy or the ACL names, and these users of the caller's account.
 
     `policy` is a draft to judge in place of the stored one, "" for none. `readers` have `who`, and
     `list`, `read` and `write`, each an Answer. Needs the right to read policy and ACL.
@@ -88,6 +89,7 @@ def list_bucket_readers(
     people: list[tuple[str, Caller | None]] = [
         ("Anybody, without a key", None),
         ("Any other account of this cloud", _make_stranger()),
+        ("The root of this account", call.cloud.accounts.user_of(judged.owner)),
     ]
     people += [(f"The account {each.account_name}", each) for each in _find_named(call, judged)]
     people += _find_users(call, users)
@@ -181,7 +183,7 @@ def _find_users(call: Call, names: Sequence[str]) -> list[tuple[str, Caller | No
     for name in names[:MOST_USERS]:
         with suppress(NoSuchUser):
             user = call.cloud.accounts.user(f"{call.user.account_name}/{name}")
-            people.append((f"The root, {name}" if user.is_root else f"The user {name}", user))
+            people.append((f"The user {name}", user))
     return people
 
 

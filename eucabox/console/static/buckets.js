@@ -21,7 +21,7 @@
     constructor(status, message) {
       super(message);
       this.status = status;
-      this.passes = status === 0 || status >= 500 || status === 429 || status === 408;
+      this.passes = status === 0 || (status >= 500 && status !== 507) || status === 429 || status === 408;
     }
   }
 

@@ -35,14 +35,14 @@ def allow_read(principal: object, effect: str = "Allow") -> str:
 
 
 def test_who_may_read_before_and_after_a_policy(
-    own: Visit, store: Store, bucket: str, state: State, alice: Caller, accounts: Accounts
+    own: Visit, store: Store, bucket: str, state: State, root: Caller, accounts: Accounts
 ) -> None:
-    user_id = create_user(state, alice.account_id, "bob", "/")["user_id"]
+    user_id = create_user(state, root.account_id, "bob", "/")["user_id"]
     before = read_answers(own.get(AT).text)
     assert before[ANYBODY] == "no no no"
     assert before["Any other account of this cloud"] == "no no no"
     assert before["The user bob"] == "no no no"
-    assert before["The root, alice"] == "yes yes yes"
+    assert before["The root of this account"] == "yes yes yes"
     allow(state, user_id, "s3:GetObject")
     public = allow_read("*")
     tried = own.post(f"{AT}/policy", {"policy": public, "what": "try"})
@@ -63,7 +63,7 @@ def test_who_may_read_before_and_after_a_policy(
     assert read_answers(named)["The account carol"] == "no yes no"
     assert read_answers(named)[ANYBODY] == "no no no"
     denied = follow(own, own.post(f"{AT}/policy", {"policy": allow_read("*", "Deny")}))
-    assert read_answers(denied)["The root, alice"] == "yes no yes"
+    assert read_answers(denied)["The root of this account"] == "yes no yes"
     follow(own, own.post(f"{AT}/policy", {"policy": ""}))
     assert "policy" not in store.bucket(bucket).settings
 

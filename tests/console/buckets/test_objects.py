@@ -62,25 +62,22 @@ def test_the_page_after_a_folder_comes_after_all_in_it(
     assert "prefix=a" not in second.partition('id="objects"')[2].partition("<tbody>")[2]
 
 
-@pytest.mark.parametrize("key", ODD)
-def test_any_key_is_text_and_leads_to_its_object(
-    own: Visit, store: Store, bucket: str, key: str
-) -> None:
-    put(store, key, b"<script>alert(2)</script>", metadata={"owner": "<script>3"})
+def test_any_key_is_text_and_leads_to_its_object(own: Visit, store: Store, bucket: str) -> None:
+    for key in ODD:
+        put(store, key, b"<script>alert(2)</script>", metadata={"owner": "<script>3"})
     page = browse(own)
     assert "<script>alert" not in page
     assert "<img src=x" not in page
     assert ">49<" not in page
-    address = f"/buckets/{BUCKET}/object?key={quote(key, safe='')}"
-    shown = own.get(address)
-    assert shown.status_code == 200
-    assert "<script>" not in shown.text
-    assert "&lt;script&gt;alert(2)" in shown.text
-    chosen = Mark(key)
-    assert str(chosen).isascii()
-    assert Mark.read(str(chosen)) == chosen
-    done = own.post(f"/buckets/{BUCKET}/delete-objects", {"chosen": str(chosen), "act": "delete"})
-    assert "1 of 1 deleted" in follow(own, done)
+    for key in ODD:
+        shown = own.get(f"/buckets/{BUCKET}/object?key={quote(key, safe='')}")
+        assert shown.status_code == 200, key
+        assert "<script>" not in shown.text
+        assert "&lt;script&gt;alert(2)" in shown.text
+        assert str(Mark(key)).isascii()
+        chosen = {"chosen": str(Mark(key)), "act": "delete"}
+        done = own.post(f"/buckets/{BUCKET}/delete-objects", chosen)
+        assert "1 of 1 deleted" in follow(own, done)
     assert store.list(BUCKET).objects == []
 
 
@@ -132,7 +129,7 @@ def test_what_can_not_be_deleted_says_why_and_holds_up_nothing(
     own: Visit, store: Store, bucket: str
 ) -> None:
     document = """{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject",
-      "Resource": "arn:aws:s3:::alices-bucket/kept*"}]}"""
+      "Resource": "arn:aws:s3:::a-bucket/kept*"}]}"""
     own.post(f"/buckets/{bucket}/access/policy", {"policy": document})
     for key in ("kept", "other", "folder/a"):
         put(store, key)

@@ -113,27 +113,27 @@ def list_posts(console: Console) -> list[str]:
     return posts
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Origin": "http://localhost:8773", "Sec-Fetch-Site": "same-site"},
-        {"Origin": "http://alices-bucket.localhost:8773", "Sec-Fetch-Site": "cross-site"},
-        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "cross-site"},
-        {},
-    ],
+ELSEWHERE: tuple[dict[str, str], ...] = (
+    {"Origin": "http://localhost:8773", "Sec-Fetch-Site": "same-site"},
+    {"Origin": "http://a-bucket.localhost:8773", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {},
 )
+
+
 def test_a_page_of_a_bucket_changes_nothing(
-    own: Visit, console: Console, store: Store, bucket: str, headers: dict[str, str]
+    own: Visit, console: Console, store: Store, bucket: str
 ) -> None:
     put(store, "kept", b"whole")
-    before = store.bucket(bucket)
+    before, form = store.bucket(bucket), f"csrf={own.csrf}&confirm={BUCKET}&chosen=object:kept"
+    kinds = ("application/x-www-form-urlencoded", "application/octet-stream")
     for path in list_posts(console):
-        for kind in ("application/x-www-form-urlencoded", "application/octet-stream"):
-            sent = {**headers, "Content-Type": kind}
-            form = f"csrf={own.csrf}&confirm={BUCKET}&chosen=object:kept".encode()
-            response = own.send("POST", f"{path}?key=kept", data=form, headers=sent)
-            assert response.status_code in (403, 415), path
+        for headers in ELSEWHERE:
+            for kind in kinds:
+                sent = {**headers, "Content-Type": kind}
+                response = own.send("POST", f"{path}?key=kept", data=form.encode(), headers=sent)
+                assert response.status_code in (403, 415), path
     assert store.bucket(bucket) == before
     assert store.head(bucket, "kept").size == 5
     assert store.uploads(bucket).uploads == []
@@ -144,9 +144,10 @@ def test_a_right_origin_without_the_token_changes_nothing(
 ) -> None:
     put(store, "kept", b"whole")
     sent = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
+    assert own.csrf
     for path in list_posts(console):
         is_bytes = path.endswith(("/upload/part", "/upload/file"))
         kind = "application/octet-stream" if is_bytes else "application/x-www-form-urlencoded"
         headers = {**sent, "Content-Type": kind, "X-CSRF-Token": "0" * 64}
-        assert own.send("POST", f"{path}?key=kept", data=b"", headers=headers).status_code == 403
+        assert own.send("POST", f"{path}?key=kept", data=b"x", headers=headers).status_code == 403
     assert store.head(bucket, "kept").size == 5

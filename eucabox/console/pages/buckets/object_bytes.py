@@ -4,6 +4,7 @@ What people have stored is never shown as a page: a download is an attachment wi
 picture is one by its first bytes, and all of it is under a policy that lets nothing run.
 """
 
+import codecs
 import unicodedata
 from collections.abc import Iterator
 from typing import Protocol, cast
@@ -123,14 +124,12 @@ def read_kind(beginning: bytes) -> str:
 
 def read_as_text(beginning: bytes) -> str | None:
     """Return bytes as text, None where they are none; a character at the end may be cut."""
-    for end in range(4):
-        try:
-            text = beginning[: len(beginning) - end].decode()
-        except UnicodeDecodeError:
-            continue
-        plain = (unicodedata.category(each) != "Cc" or each in "\t\n\r\f\x1b" for each in text)
-        return text if all(plain) else None
-    return None
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return None
+    plain = (unicodedata.category(each) != "Cc" or each in "\t\n\r\f\x1b" for each in text)
+    return text if all(plain) else None
 
 
 def name_file(name: str) -> str:
