@@ -19,7 +19,7 @@ from eucabox.console.visitor import perform
 from eucabox.errors import Fault
 
 pages = Blueprint("instance", __name__)
-MOST_CONSOLE = 24 * 1024  # characters that the page shows; the file has all
+MOST_CONSOLE = 16 * 1024  # characters that the page shows; the file has all
 MARK_DIGITS = 16
 MOST_ID, MOST_NAME, MOST_KEY, MOST_VALUE, MOST_GROUPS = 64, 128, 128, 256, 100
 GONE = "terminated"
