@@ -243,6 +243,9 @@ class World:
         rooms: Any = (self.cloud.store, self.cloud.accounts, self.cloud.images, self.node)
         queue, get_config = MailQueue(state, Seal(config.cloud.data_dir / "key")), lambda: config
         self.cloud.sign_ups = SignUps(get_config, state, self.cloud.accounts, queue, Attempts())
+        self.cloud.mail = queue
+        self.cloud.findings = SimpleNamespace(read=lambda max_age: ([], ""))
+        self.cloud.facts = lambda: {"problems": []}
         self.cloud.bundles = StandInBundles(config, state, *rooms)
 
     def call(self, caller: Caller | None = ALICE, version: str = "2016-11-15") -> Call:
