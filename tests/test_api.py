@@ -146,10 +146,9 @@ def test_a_wrong_secret_is_refused_by_each(port: int, admin: UserCredentials) ->
 
 
 def test_iam_says_what_is_not_there(port: int, admin: UserCredentials) -> None:
-    with pytest.raises(ClientError, match=r"EnableMFADevice: MFA devices are not") as caught:
-        _client("iam", port, admin).enable_mfa_device(
-            UserName="ann", SerialNumber="1" * 9, AuthenticationCode1="1", AuthenticationCode2="2"
-        )
+    words = r"CreateServiceLinkedRole: Service-linked roles are not"
+    with pytest.raises(ClientError, match=words) as caught:
+        _client("iam", port, admin).create_service_linked_role(AWSServiceName="x.amazonaws.com")
     assert caught.value.response["Error"]["Code"] == "UnsupportedOperation"
 
 

@@ -98,7 +98,6 @@ def ec2_reason(operation: str) -> str:
 UNSUPPORTED_OF_IAM = tuple(
     UnsupportedFamily(*line)
     for line in (
-        ("MFA", "MFA devices are", "Users sign in with a password, clients with access keys."),
         ("SSHPublicKey", "SSH keys of users are",
          "Instances have the key pairs of EC2: use ImportKeyPair."),
         ("ServiceSpecificCredential", "Credentials of single services are",

@@ -39,10 +39,18 @@ STATUS = {
     "AccessDeniedException": 403,
     "UnauthorizedOperation": 403,
     "MissingAuthenticationToken": 403,
+    "InvalidAuthenticationCode": 403,
+    "AuthFailure": 403,
     "NoSuchEntity": 404,
     "EntityAlreadyExists": 409,
     "LimitExceeded": 409,
     "DeleteConflict": 409,
+    "BucketAlreadyExists": 409,
+    "BucketNotEmpty": 409,
+    "InsufficientStorage": 507,
+    "InvalidRange": 416,
+    "MethodNotAllowed": 405,
+    "SlowDown": 503,
     "ServiceUnavailable": 503,
     "Throttling": 429,
     "RequestLimitExceeded": 429,
@@ -141,6 +149,7 @@ def redirect_with_notice(
     text: str,
     kind: str = "good",
     outcomes: tuple[RowOutcome, ...] = (),
+    /,
     **values: Any,
 ) -> Response:
     """Lead the browser to a page (303) that shows a notice where its template has
@@ -164,7 +173,7 @@ def _name_visitor() -> str:
 
 def get_status(fault: Fault) -> int:
     """Return the HTTP status of a fault."""
-    if fault.code.startswith("NoSuch"):
+    if fault.code.startswith("NoSuch") or fault.code.endswith(".NotFound"):
         return 404
     return STATUS.get(fault.code, 400)
 

@@ -20,7 +20,8 @@ USED_AGAIN = timedelta(minutes=1)  # not every request writes to the disk
 
 
 class LoginSessionRow(TypedDict):
-    """A session of the console; `password_created` is of the password that it began with."""
+    """A session of the console; `password_created` is of the password that it began with, `mfa` is
+    1 for one that a code of an MFA device began."""
 
     session_hash: str
     user_id: str
@@ -30,6 +31,7 @@ class LoginSessionRow(TypedDict):
     expires: str
     source: str
     user_agent: str
+    mfa: int
 
 
 class LiveSessionRow(LoginSessionRow):
@@ -68,7 +70,13 @@ class LoginSessions:
         self._settings = settings
 
     def begin(
-        self, user_id: str, source: str, user_agent: str, password_created: str | None = None
+        self,
+        user_id: str,
+        source: str,
+        user_agent: str,
+        password_created: str | None = None,
+        *,
+        mfa: bool = False,
     ) -> str:
         """Begin a session of a user and return the secret for the browser.
 
@@ -90,6 +98,7 @@ class LoginSessions:
                 "expires": ids.time_text(end),
                 "source": source,
                 "user_agent": user_agent[:MOST_AGENT],
+                "mfa": int(mfa),
             }
             self._state.insert("login_sessions", row)
         return token
@@ -132,6 +141,12 @@ class LoginSessions:
         """End one session of a user; whether there was one."""
         where = {"session_hash": session_hash, "user_id": user_id}
         return self._state.delete("login_sessions", where) > 0
+
+    def end_others(self, user_id: str, session_hash: str) -> None:
+        """End all sessions of a user but one."""
+        with self._state.transaction() as database:
+            sql = "delete from login_sessions where user_id = ? and session_hash <> ?"
+            database.execute(sql, (user_id, session_hash))
 
     def _find_password_time(self, user_id: str) -> str:
         row = self._state.one("select password_created from users where user_id = ?", (user_id,))
