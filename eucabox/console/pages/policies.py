@@ -19,7 +19,7 @@ from eucabox.console.iam_pages import (
     take_tag_key,
     try_list,
 )
-from eucabox.console.listing import Listing, show_listing
+from eucabox.console.listing import PagedList, show_listing
 from eucabox.console.policy_editor import (
     STARTS,
     Editor,
@@ -146,7 +146,7 @@ def _show_list(
     return make_response(page, status)
 
 
-def _list_policies() -> Listing[Item]:
+def _list_policies() -> PagedList[Item]:
     scope = "aws" if request.args.get("scope") == "aws" else ""
     rows = read_list("ListPolicies", "policies", scope="AWS" if scope else "Local")
     text, choices = join_members("policy_name", "path"), {"scope": scope}

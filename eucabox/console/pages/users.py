@@ -21,7 +21,7 @@ from eucabox.console.iam_pages import (
     take_tag_key,
     try_list,
 )
-from eucabox.console.listing import Listing, show_listing
+from eucabox.console.listing import PagedList, show_listing
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault, NoSuchEntity
 
@@ -157,7 +157,7 @@ def _tell_half_made(name: str, fault: Fault) -> str:
     return f"The user {name} is created, but not all of it: {fault.message}"
 
 
-def _list_users() -> Listing[Item]:
+def _list_users() -> PagedList[Item]:
     rows, text = read_list("ListUsers", "users"), join_members("user_name", "path")
     return show_listing("users", "users.show_list", COLUMNS, rows, text)
 
