@@ -23,6 +23,7 @@ def register(filters: MutableMapping[str, Callable[..., object]]) -> None:
     filters["browser"] = name_browser
     filters["number"] = show_number
     filters["size"] = show_size
+    filters["visible"] = show_visible
 
 
 def to_datetime(value: object) -> datetime | None:
@@ -69,3 +70,14 @@ def show_size(size: float) -> str:
     while size >= 1024 and unit != "TiB":
         size, unit = size / 1024, next(units)
     return f"{size:.1f} {unit}" if unit != "B" and size < 10 else f"{size:,.0f} {unit}"
+
+
+def show_visible(text: str) -> str:
+    """Return a text with each control character as its picture, so that it can be seen."""
+    return "".join(_show_character(each) for each in text)
+
+
+def _show_character(each: str) -> str:
+    if each == "\x7f":
+        return "\u2421"
+    return chr(0x2400 + ord(each)) if each < " " else each

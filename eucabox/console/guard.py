@@ -1,6 +1,7 @@
 """What is refused before any page sees it: hosts, origins, methods, sizes, forms of others."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from flask import Response, make_response, redirect, request, url_for
 from werkzeug.exceptions import (
@@ -18,10 +19,14 @@ from eucabox.console.site import MOST_BODY, current_console
 from eucabox.console.visitor import Visitor, is_csrf_right, load_visitor
 
 METHODS = ("GET", "HEAD", "POST")
-MOST_PATH, MOST_QUERY = 512, 1024  # bytes
+MOST_PATH, MOST_QUERY = 512, 6144  # bytes; a key of an object has 1024, 3072 percent-encoded
+MOST_TARGET = 1024  # of the page to go on to after a sign-in
+BYTES = "application/octet-stream"  # which no form of any page can send
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")  # of this machine, typed by people
 PUBLIC = "is_public"
+STREAMED = "most_streamed"  # bytes of a body that a view reads piece by piece
+View = TypeVar("View", bound=Callable[..., object])
 METRICS = "metrics.show"  # programs ask for it by an address; no page of others reads it
 NEEDED_WITH_OLD_PASSWORD = ("password.show", "password.change", "sign_in.leave", "static")
 
@@ -31,6 +36,17 @@ class WrongHost(HTTPException):
 
     code = 421
     description = "This server does not know itself under that name."
+
+
+def take_stream(most: int) -> Callable[[View], View]:
+    """Let a view take a body of plain bytes in place of a form, at most so many, which it reads by
+    `open_stream`. The form's token comes in the header X-CSRF-Token."""
+
+    def mark(view: View) -> View:
+        setattr(view, STREAMED, most)
+        return view
+
+    return mark
 
 
 def check_request() -> Response | None:
@@ -60,10 +76,12 @@ def _check_sizes() -> None:
         return
     if request.content_length is None:
         raise LengthRequired("A form says how long it is.")
-    if request.content_length > MOST_BODY:
-        raise RequestEntityTooLarge(f"A form has at most {MOST_BODY} bytes.")
-    if request.mimetype not in FORMS:
-        raise UnsupportedMediaType("A form is sent as a form.")
+    view = current_console().view_functions.get(request.endpoint or "")
+    streamed = getattr(view, STREAMED, 0)
+    if request.content_length > (streamed or MOST_BODY):
+        raise RequestEntityTooLarge(f"At most {streamed or MOST_BODY} bytes can be sent here.")
+    if request.mimetype not in ((BYTES,) if streamed else FORMS):
+        raise UnsupportedMediaType("A form is sent as a form, and a file's bytes as bytes.")
 
 
 def _check_host() -> Response | None:
@@ -98,10 +116,14 @@ def _check_origin() -> None:
     Browsers say where a request is from: Origin with every POST, Sec-Fetch-Site with all.
     """
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    own = [f"{scheme}://{request.headers['Host']}" for scheme in ("http", "https")]
+    is_ours = request.headers.get("Origin", "") in own and site == "same-origin"
     if request.method == "POST":
-        own = [f"{scheme}://{request.headers['Host']}" for scheme in ("http", "https")]
-        if request.headers.get("Origin", "") not in own or site != "same-origin":
+        if not is_ours:
             raise Forbidden("A form of another site, or of none, is not taken.")
+    elif "Upgrade" in request.headers:  # browsers let any page ask for a WebSocket, with cookies
+        if not is_ours:
+            raise Forbidden("Only pages of this console may open its sockets.")
     elif site not in ("same-origin", "none") and not _is_link():
         raise Forbidden("Other sites may have links to these pages, and nothing else of them.")
 
@@ -138,7 +160,8 @@ def _target() -> str | None:
     if request.method == "POST" or request.path == "/":
         return None
     query = request.query_string.decode("ascii", "replace")
-    return f"{request.path}?{query}" if query else request.path
+    target = f"{request.path}?{query}" if query else request.path
+    return target if len(target) <= MOST_TARGET else None
 
 
 def _send_to(endpoint: str, **values: Any) -> Response:

@@ -6,6 +6,7 @@ from eucabox import actions
 from eucabox.actions.permissions import JUDGED_AS
 from eucabox.console.site import current_console
 from eucabox.iam.caller import Caller
+from eucabox.s3.policy_actions import policy_action
 
 
 @dataclass(frozen=True)
@@ -18,16 +19,43 @@ class Offer:
     needs: tuple[str, str] | None = None
     section: str = ""  # one of SECTIONS, in whose order they are shown
     about: str = ""  # for a tile on the first page
+    also: tuple[str, ...] = ()  # other blueprints whose pages belong to it
 
 
 SECTIONS = ("", "Compute", "Storage", "People", "You", "Administration")
 OFFERS = (
     Offer("Home", "home.show", "home"),
     Offer(
+        "Instances", "instances.show", "server", ("ec2", "DescribeInstances"), "Compute",
+        "What runs here: launch, look at consoles, stop, terminate.",
+        ("instance", "launch", "serial", "screen"),
+    ),
+    Offer(
+        "Images", "images.show", "disc", ("ec2", "DescribeImages"), "Compute",
+        "What instances are made of: upload disks, share and launch them.",
+    ),
+    Offer(
+        "Key pairs", "key_pairs.show", "key", ("ec2", "DescribeKeyPairs"), "Compute",
+        "Who may log in to new instances.",
+    ),
+    Offer(
+        "Security groups", "security_groups.show", "shield",
+        ("ec2", "DescribeSecurityGroups"), "Compute",
+        "Which packets reach instances, and leave them.",
+    ),
+    Offer(
+        "Buckets", "buckets.show_buckets", "bucket", section="Storage",
+        about="Objects in folders: upload, look, share, and say who may.",
+    ),
+    Offer(
         "Credentials", "credentials.show", "key", section="You",
         about="Access keys, certificates and the zip for your clients.",
     ),
     Offer("Password", "password.show", "lock", section="You", about="Choose another one."),
+    Offer(
+        "Second factor", "second_factor.show", "shield", section="You",
+        about="An app or device whose code you type when you sign in.",
+    ),
     Offer(
         "Sessions", "sessions.show", "screen", section="You",
         about="Where you are signed in, and how to end it.",
@@ -89,4 +117,4 @@ def may(caller: Caller, service: str, name: str) -> bool:
         return False
     policies = current_console().cloud.accounts.authorization.find_policies(caller)
     service, name = JUDGED_AS.get((service, name), (service, name))
-    return policies.may_permit(f"{service}:{name}")
+    return policies.may_permit(policy_action(name) if service == "s3" else f"{service}:{name}")

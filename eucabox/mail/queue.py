@@ -8,7 +8,6 @@ from typing import TypedDict
 from eucabox import ids, steady_clock
 from eucabox.errors import MailNotWaiting, MailQueueFull, NoSuchMail
 from eucabox.mail.letter import Letter, parse_address
-from eucabox.schema import MailRow
 from eucabox.seal import Seal
 from eucabox.state import State
 
@@ -25,7 +24,7 @@ _LISTED = """mail_id, recipient, subject, state, tries, created, created_clock, 
 
 
 class ListedMailRow(TypedDict):
-    """A letter without its body."""
+    """A letter that leaves, without its body."""
 
     mail_id: str
     recipient: str
@@ -37,6 +36,12 @@ class ListedMailRow(TypedDict):
     tried_clock: str
     finished: str
     problem: str
+
+
+class MailRow(ListedMailRow):
+    """A letter with its `body`, which is sealed, and None once the letter is finished."""
+
+    body: bytes | None
 
 
 class MailQueue:

@@ -16,7 +16,14 @@ from pathlib import Path
 from eucabox.errors import DiskFull
 from eucabox.store.disk_reserve import Reserve
 from eucabox.store.journal import Journal
-from eucabox.store.types import Object, ObjectProperties, Version, to_datetime, to_nanoseconds
+from eucabox.store.types import (
+    BucketUsage,
+    Object,
+    ObjectProperties,
+    Version,
+    to_datetime,
+    to_nanoseconds,
+)
 
 log = logging.getLogger("eucabox.bucket")
 VERSION = 3
@@ -211,6 +218,20 @@ class Index:
         with self._reading() as reader:
             query = "SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket"
             return {name: (count, size) for name, count, size in reader.execute(query)}
+
+    def count_bucket(self, bucket: str) -> BucketUsage:
+        """Return the usage of one bucket, without that of uploads."""
+        self.flush()
+        counted = "SELECT count(*), coalesce(sum(max(size, 0)), 0)"
+        with self._reading() as reader:
+            numbers = [
+                number
+                for table in ("objects", "versions")
+                for number in reader.execute(
+                    f"{counted} FROM {table} WHERE bucket = ?", (bucket,)
+                ).fetchone()
+            ]
+        return BucketUsage(*numbers)
 
     def count_bytes(self) -> dict[str, int]:
         """Return {bucket: bytes} of objects and noncurrent versions, of the buckets that have

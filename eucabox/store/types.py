@@ -56,6 +56,18 @@ class Bucket:
 
 
 @dataclass(frozen=True)
+class BucketUsage:
+    """What a bucket holds: its current objects, its older versions with delete markers among them,
+    and their bytes; of uploads that nobody completed the bytes alone, 0 where nobody counted."""
+
+    objects: int = 0
+    bytes: int = 0
+    versions: int = 0
+    version_bytes: int = 0
+    upload_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class ObjectProperties:
     """What a caller sets of an object, and the checksums: {"CRC32": base64}.
 

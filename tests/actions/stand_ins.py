@@ -77,6 +77,7 @@ class StandInNetwork:
     subnet: IPv4Network = field(default_factory=lambda: IPv4Network("172.30.64.0/28"))
 
     heard: set[str] = field(default_factory=set)
+    api_address: str | None = "172.30.64.1"
 
     def has_seen_traffic(self, instance_id: str) -> bool:
         return instance_id in self.heard
