@@ -245,7 +245,9 @@
       this.stopRequests();
       forget(this.memory);
       this.uploadId = "";
-      if (id) await send(this, "abort", {}, form({upload_id: id})).catch(() => {});
+      // A request of its own: those of the file are all ended once more by the part that fails last.
+      const last = {key: this.key, requests: new Set()};
+      if (id) await send(last, "abort", {}, form({upload_id: id})).catch(() => {});
     }
     fail(problem) {
       totals.failed += 1;
