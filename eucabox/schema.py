@@ -1,5 +1,5 @@
 """The tables, a string of statements per step of their history, applied by state.py alone; and
-the type of a row of each table whose rows are handed from one function to another."""
+the type of a row of each table whose rows are handed from one room to another."""
 
 from typing import TypedDict
 
@@ -303,11 +303,25 @@ create table events (event_id integer primary key autoincrement, time text not n
 create index events_by_account on events (account_id, refused, event_id)
 """
 
+# Virtual MFA devices, with a sealed seed each, and whether a session of the console had a code.
+MFA_DEVICES = """
+create table mfa_devices (serial_number text primary key,
+  account_id text not null references accounts on delete cascade,
+  user_id text references users on delete cascade, seed blob not null,
+  drift integer not null default 0, last_step integer not null default 0,
+  created text not null, enabled text not null default '');
+create unique index one_mfa_device_a_serial on mfa_devices (lower(serial_number));
+create index mfa_devices_by_account on mfa_devices (account_id);
+create index mfa_devices_by_user on mfa_devices (user_id);
+alter table login_sessions add column mfa integer not null default 0
+"""
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
     INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS,
     IDENTITY_VERSION, BUNDLE_CONTEXTS, USER_STATES, USED_PASSWORDS, EVENTS,
+    MFA_DEVICES,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
@@ -443,38 +457,6 @@ class InstanceRow(InstanceColumns):
     stopped_time: str | None
 
 
-class BundleTaskRow(TypedDict):
-    """A bundle task."""
-
-    bundle_id: str
-    instance_id: str
-    account_id: str
-    user_id: str
-    owner: str
-    bucket: str
-    prefix: str
-    state: str
-    progress: int
-    error_code: str
-    error_message: str
-    start_time: str
-    update_time: str
-    image_id: str | None
-    no_reboot: int
-    copied: int
-    restart: int
-    context: str
-
-
-class InstanceProfileAssociationRow(TypedDict):
-    """Which instance profile an instance has."""
-
-    association_id: str
-    instance_id: str
-    instance_profile_id: str
-    created: str
-
-
 class ReservationRow(TypedDict):
     """A reservation."""
 
@@ -486,40 +468,6 @@ class ReservationRow(TypedDict):
     created_clock: str
 
 
-class MailRow(TypedDict):
-    """A letter that leaves; `body` is sealed, and None once the letter is finished."""
-
-    mail_id: str
-    recipient: str
-    subject: str
-    body: bytes | None
-    state: str
-    tries: int
-    created: str
-    created_clock: str
-    tried_clock: str
-    finished: str
-    problem: str
-
-
-class EventRow(TypedDict):
-    """What happened. `user` is ACCOUNT_ID/USER, "" for the cloud itself; `resources` are names, a
-    line each; `outcome` is "ok", an error's code, or the state that an instance came to."""
-
-    event_id: int
-    time: str
-    account_id: str
-    user: str
-    service: str
-    action: str
-    resources: str
-    outcome: str
-    reason: str
-    request_id: str
-    source: str
-    refused: int
-
-
 ROW_TYPES = {
     "accounts": AccountRow,
     "key_pairs": KeyPairRow,
@@ -527,9 +475,5 @@ ROW_TYPES = {
     "security_group_rules": SecurityGroupRuleRow,
     "images": ImageRow,
     "instances": InstanceRow,
-    "bundle_tasks": BundleTaskRow,
-    "instance_profile_associations": InstanceProfileAssociationRow,
     "reservations": ReservationRow,
-    "mails": MailRow,
-    "events": EventRow,
 }

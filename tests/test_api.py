@@ -135,7 +135,8 @@ def test_a_role_is_used_by_the_requests_of_its_sessions(
     assert sts.get_caller_identity()["Arn"].endswith("assumed-role/used/tuesday")
     cloud.accounts.key_use.close()
     last = iam.get_role(RoleName="used")["Role"]["RoleLastUsed"]
-    assert (last["Region"], last["LastUsedDate"].year >= 2026) == ("eucabox", True)
+    assert last["Region"] == cloud.config.cloud.region
+    assert last["LastUsedDate"].year >= 2026
 
 
 def test_a_wrong_secret_is_refused_by_each(port: int, admin: UserCredentials) -> None:
@@ -146,10 +147,9 @@ def test_a_wrong_secret_is_refused_by_each(port: int, admin: UserCredentials) ->
 
 
 def test_iam_says_what_is_not_there(port: int, admin: UserCredentials) -> None:
-    with pytest.raises(ClientError, match=r"EnableMFADevice: MFA devices are not") as caught:
-        _client("iam", port, admin).enable_mfa_device(
-            UserName="ann", SerialNumber="1" * 9, AuthenticationCode1="1", AuthenticationCode2="2"
-        )
+    words = r"CreateServiceLinkedRole: Service-linked roles are not"
+    with pytest.raises(ClientError, match=words) as caught:
+        _client("iam", port, admin).create_service_linked_role(AWSServiceName="x.amazonaws.com")
     assert caught.value.response["Error"]["Code"] == "UnsupportedOperation"
 
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from eucabox.cli import main
 from eucabox.config import Config
+from eucabox.iam import mfa_codes, mfa_devices
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.passwords import check_password
 from eucabox.iam.users import find_user
@@ -92,6 +93,21 @@ def test_a_user_is_shut_out_and_let_in_again(eucabox: Commands, accounts: Accoun
     eucabox.run("user", "enable", "red/ann")
     assert is_active()
     assert "never shut out" in eucabox.run("user", "disable", "red", status=1)
+
+
+def test_lost_mfa_devices_are_taken_away(
+    eucabox: Commands, accounts: Accounts, state: State
+) -> None:
+    eucabox.run("user", "create", "red/ann")
+    caller = accounts.user("red/ann")
+    user = find_user(state, caller.account_id, "ann")
+    made = mfa_devices.create_device(state, accounts.seal, caller, "phone")
+    step = mfa_codes.read_step()
+    codes = [mfa_codes.show_code(made["seed"], each) for each in (step - 1, step)]
+    accounts.second_factors.enable(user, made["serial_number"], *codes)
+    assert accounts.second_factors.has_any(caller.user_id)
+    assert eucabox.run("user", "mfa-reset", "red/ann") == "red/ann: 1 MFA device deleted\n"
+    assert not accounts.second_factors.has_any(caller.user_id)
 
 
 def test_a_password_is_asked_for_read_or_made(eucabox: Commands, state: State) -> None:

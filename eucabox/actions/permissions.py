@@ -34,8 +34,22 @@ FREE = frozenset(
 ELSEWHERE = frozenset({"console", "metadata", "s3", "s3control", "website"})
 # Verbs, and members of verbs, that need permissions of other names too.
 ASKING_MORE = frozenset({"AddRoleToInstanceProfile", "iam_instance_profile", "tag_specifications"})
-# Verbs of our own that show what another one lists: who may do that may do this.
-JUDGED_AS = {("bootstrap", "DescribeUsage"): ("ec2", "DescribeInstances")}
+# What people do about themselves on the console needs no permission; what a policy denies of
+# IAM's verbs it denies there too.
+DENIED_WITH = {
+    "CreateOwnMFADevice": "CreateVirtualMFADevice",
+    "EnableOwnMFADevice": "EnableMFADevice",
+    "ResyncOwnMFADevice": "ResyncMFADevice",
+    "DeleteOwnMFADevice": "DeactivateMFADevice",
+}
+# Verbs of our own that show what another one lists: who may do that may do this; and those of the
+# console that act on an instance, which policies name as EC2's.
+JUDGED_AS = {
+    ("bootstrap", "DescribeUsage"): ("ec2", "DescribeInstances"),
+    ("console", "ListInstances"): ("ec2", "DescribeInstances"),
+    ("console", "OpenScreen"): ("ec2", "OpenScreen"),
+    ("console", "OpenSerialConsole"): ("ec2", "OpenSerialConsole"),
+}
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
 OWN_PASSWORD = ("iam:ChangePassword", "iam:GetAccountPasswordPolicy")
 LONGEST_SHOWN = 300  # characters of a resource in a refusal
@@ -46,6 +60,8 @@ def check(call: "Call", caller: Caller, service: str, name: str) -> None:
     request needs; SessionWithoutMfa or SessionRefused where its credentials can't be for it."""
     if caller.session is not None:
         _check_session(caller, service, name)
+    if service == "console" and name in DENIED_WITH:
+        _check_not_denied(call, caller, DENIED_WITH[name])
     service, name = JUDGED_AS.get((service, name), (service, name))
     if service not in ELSEWHERE and (service, name) not in FREE:
         policies = call.find_policies()
@@ -90,6 +106,16 @@ def _list_needed(
         return Ec2Request(name, params, state, caller.account_id, region).list_needed()
     user_name = "" if caller.session and caller.session.role else caller.user_name
     return IamRequest(service, name, params, state, caller.account_id, user_name).list_needed()
+
+
+def _check_not_denied(call: "Call", caller: Caller, name: str) -> None:
+    """Raise AccessDenied where a policy denies a caller a verb of IAM about itself."""
+    policies = call.find_policies()
+    iam_request = IamRequest("iam", name, {}, call.cloud.state, caller.account_id, caller.user_name)
+    for needed in iam_request.list_needed():
+        request = _make_request(call, caller, policies, needed)
+        if decide(request, policies.applicable).outcome is Outcome.EXPLICIT_DENY:
+            raise _refuse(call, "iam", request, needed, policies)
 
 
 def _grants_own_password(call: "Call", caller: Caller, request: AuthorizationRequest) -> bool:

@@ -75,7 +75,7 @@ UNSUPPORTED = tuple(
          "Import and export tasks are",
          "RegisterImage takes a disk from a bucket; `eucabox image import` puts it there."),
         ("SerialConsole|DiagnosticInterrupt", "Serial consoles to type at are",
-         "GetConsoleOutput shows what an instance wrote; log in by SSH."),
+         "GetConsoleOutput shows what an instance wrote; the console has a page to type at."),
         ("FastLaunch|BlockPublicAccess|AllowedImages|ImageDeprecation|ImageDeregistration|(Dis|En)ableImage$"
          "|ImageWatermark|RecycleBin|ImageUsage|ImageReferences|ImageFindings|ImageAncestry"
          "|InstanceTypeSpecification", "Rules and reports about images are",
@@ -98,7 +98,6 @@ def ec2_reason(operation: str) -> str:
 UNSUPPORTED_OF_IAM = tuple(
     UnsupportedFamily(*line)
     for line in (
-        ("MFA", "MFA devices are", "Users sign in with a password, clients with access keys."),
         ("SSHPublicKey", "SSH keys of users are",
          "Instances have the key pairs of EC2: use ImportKeyPair."),
         ("ServiceSpecificCredential", "Credentials of single services are",

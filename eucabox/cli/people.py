@@ -1,4 +1,5 @@
-"""`eucabox user create`, `delete` and `password`: users in accounts, and accounts with a root."""
+"""`eucabox user create`, `delete`, `password` and `mfa-reset`: users in accounts, and accounts with
+a root."""
 
 import sys
 
@@ -7,7 +8,7 @@ import click
 from eucabox.cli import CommandContext
 from eucabox.cli.opened_accounts import open_all
 from eucabox.cli.users import user
-from eucabox.iam import login_profiles, user_states, users
+from eucabox.iam import login_profiles, mfa_devices, user_states, users
 
 __all__ = ["user"]
 
@@ -99,3 +100,17 @@ def set_password(settings: CommandContext, name: str, from_stdin: bool, gives_co
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     login_profiles.set_password(opened.state, row, password, must_change=False)
+
+
+@user.command("mfa-reset")
+@click.argument("name")
+@click.pass_obj
+def reset_mfa(settings: CommandContext, name: str) -> None:
+    """Delete the MFA devices of a user, or of the root of an account, who lost them.
+
+    The password alone signs the user in then.
+    """
+    opened = open_all(settings.config)
+    _, row = opened.find_user(name)
+    count = mfa_devices.erase_devices(opened.state, row["user_id"])
+    click.echo(f"{name}: {count} MFA device{'' if count == 1 else 's'} deleted")

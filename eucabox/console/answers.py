@@ -1,6 +1,7 @@
 """What every answer of the console carries; what pages say after a form, and when it went wrong."""
 
 import logging
+import secrets
 import time
 from typing import Any
 
@@ -38,6 +39,8 @@ STATUS = {
     "AccessDeniedException": 403,
     "UnauthorizedOperation": 403,
     "MissingAuthenticationToken": 403,
+    "InvalidAuthenticationCode": 403,
+    "AuthFailure": 403,
     "NoSuchEntity": 404,
     "EntityAlreadyExists": 409,
     "LimitExceeded": 409,
@@ -86,6 +89,14 @@ def finish(response: Response) -> Response:
         if not is_routine or response.status_code >= 400:
             _log(response.status_code)
     return response
+
+
+def permit_styles(response: Response) -> str:
+    """Let the scripts of a page add styles of their own; returns the nonce that each style has."""
+    nonce = secrets.token_urlsafe(18)
+    policy = POLICY.replace("style-src 'self'", f"style-src 'self' 'nonce-{nonce}'")
+    response.headers["Content-Security-Policy"] = policy
+    return nonce
 
 
 def _log(status: int) -> None:
@@ -138,6 +149,7 @@ def redirect_with_notice(
     text: str,
     kind: str = "good",
     outcomes: tuple[RowOutcome, ...] = (),
+    /,
     **values: Any,
 ) -> Response:
     """Lead the browser to a page (303) that shows a notice where its template has
@@ -161,7 +173,7 @@ def _name_visitor() -> str:
 
 def get_status(fault: Fault) -> int:
     """Return the HTTP status of a fault."""
-    if fault.code.startswith("NoSuch"):
+    if fault.code.startswith("NoSuch") or fault.code.endswith(".NotFound"):
         return 404
     return STATUS.get(fault.code, 400)
 

@@ -20,7 +20,8 @@ USED_AGAIN = timedelta(minutes=1)  # not every request writes to the disk
 
 
 class LoginSessionRow(TypedDict):
-    """A session of the console; `password_created` is of the password that it began with."""
+    """A session of the console; `password_created` is of the password that it began with, `mfa` is
+    1 for one that a code of an MFA device began."""
 
     session_hash: str
     user_id: str
@@ -30,6 +31,7 @@ class LoginSessionRow(TypedDict):
     expires: str
     source: str
     user_agent: str
+    mfa: int
 
 
 class LiveSessionRow(LoginSessionRow):
@@ -68,7 +70,13 @@ class LoginSessions:
         self._settings = settings
 
     def begin(
-        self, user_id: str, source: str, user_agent: str, password_created: str | None = None
+        self,
+        user_id: str,
+        source: str,
+        user_agent: str,
+        password_created: str | None = None,
+        *,
+        mfa: bool = False,
     ) -> str:
         """Begin a session of a user and return the secret for the browser.
 
@@ -90,6 +98,7 @@ class LoginSessions:
                 "expires": ids.time_text(end),
                 "source": source,
                 "user_agent": user_agent[:MOST_AGENT],
+                "mfa": int(mfa),
             }
             self._state.insert("login_sessions", row)
         return token
@@ -97,18 +106,26 @@ class LoginSessions:
     def find(self, token: str, *, is_use: bool = True) -> LiveSessionRow | None:
         """Return the live session of a secret; None where there is none. It is counted as used
         unless `is_use` is false: a page that renews itself is no sign of its visitor."""
-        if not is_token(token):
-            return None
+        row = self.look_up(hash_token(token)) if is_token(token) else None
+        if row and is_use:
+            self.count_use(row)
+        return row
+
+    def look_up(self, session_hash: str) -> LiveSessionRow | None:
+        """Return a session while it is live, and do not count it as used."""
         now = datetime.now(UTC)
         sql = """select s.*, account_id, password_reset_required from login_sessions s
           join users u using (user_id) where session_hash = ? and expires > ? and last_used > ?
           and s.password_created = u.password_created and u.password <> '' and u.disabled = 0"""
         bounds = (ids.time_text(now), ids.time_text(now - self._idle))
-        row = self._state.select_one(LiveSessionRow, sql, (hash_token(token), *bounds))
-        if row and is_use and ids.parse_time(row["last_used"]) < now - USED_AGAIN:
+        return self._state.select_one(LiveSessionRow, sql, (session_hash, *bounds))
+
+    def count_use(self, row: LiveSessionRow) -> None:
+        """Count a session as used now."""
+        now = datetime.now(UTC)
+        if ids.parse_time(row["last_used"]) < now - USED_AGAIN:
             where = {"session_hash": row["session_hash"]}
             self._state.update("login_sessions", where, last_used=ids.time_text(now))
-        return row
 
     def list_sessions(self, user_id: str) -> list[LoginSessionRow]:
         """Return a user's live sessions, the newest first."""
@@ -124,6 +141,12 @@ class LoginSessions:
         """End one session of a user; whether there was one."""
         where = {"session_hash": session_hash, "user_id": user_id}
         return self._state.delete("login_sessions", where) > 0
+
+    def end_others(self, user_id: str, session_hash: str) -> None:
+        """End all sessions of a user but one."""
+        with self._state.transaction() as database:
+            sql = "delete from login_sessions where user_id = ? and session_hash <> ?"
+            database.execute(sql, (user_id, session_hash))
 
     def _find_password_time(self, user_id: str) -> str:
         row = self._state.one("select password_created from users where user_id = ?", (user_id,))

@@ -4,8 +4,8 @@ import logging
 import threading
 
 from eucabox import logs
-from eucabox.console.attempt_limits import AttemptLimits
 from eucabox.errors import PasswordsBusy
+from eucabox.iam.attempt_limits import AttemptLimits
 from eucabox.iam.login_profiles import note_sign_in
 from eucabox.iam.passwords import check_password
 from eucabox.iam.rows import UserRow
@@ -93,6 +93,11 @@ def _name_limits(names: tuple[str, str], network: str) -> dict[str, int]:
         f"address\n{network}": MOST_OF_ADDRESS,
         f"name\n{name}": MOST_OF_NAME,
     }
+
+
+def log_code(user_id: str, source: str, outcome: str) -> None:
+    """Log what came of a code that a user with an MFA device gave after its password."""
+    logs.say(log, action="SignInCode", user=user_id, source=source or "-", outcome=outcome)
 
 
 def _log(names: tuple[str, str], source: str, outcome: str) -> None:

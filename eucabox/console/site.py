@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, current_app
 from jinja2 import StrictUndefined
 
-from eucabox.console.attempt_limits import AttemptLimits
+from eucabox.console.half_sign_ins import HalfSignIns
 from eucabox.console.login_sessions import LoginSessions
 from eucabox.console.notices import Notices
+from eucabox.iam.attempt_limits import AttemptLimits
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
+    from eucabox.console.sockets import Sockets
 
 MOST_BODY = 64 * 1024  # bytes of a form
 
@@ -21,10 +23,13 @@ MOST_BODY = 64 * 1024  # bytes of a form
 class Console(Flask):
     """The console's application, with what its pages need beside Flask's own."""
 
+    sockets: "Sockets"
+
     def __init__(self, cloud: "Cloud") -> None:
         super().__init__("eucabox.console", static_url_path="/static")
         self.cloud = cloud
         self.login_sessions = LoginSessions(cloud.state, lambda: cloud.config.console)
+        self.half_sign_ins = HalfSignIns()
         self.limits = AttemptLimits()
         self.notices = Notices()
         self.config["MAX_CONTENT_LENGTH"] = MOST_BODY

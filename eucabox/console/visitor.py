@@ -1,6 +1,6 @@
 """Who looks at the page: the visitor's session, its form token, and the verbs in its name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hmac import compare_digest
 from typing import cast
 
@@ -8,13 +8,20 @@ from flask import Response, g, request
 
 from eucabox import actions
 from eucabox.actions import Call, Result
-from eucabox.console.login_sessions import LiveSessionRow, derive_csrf, is_token, make_token
+from eucabox.console.half_sign_ins import HalfSignIn
+from eucabox.console.login_sessions import (
+    LiveSessionRow,
+    derive_csrf,
+    is_token,
+    make_token,
+)
 from eucabox.console.site import current_console
 from eucabox.errors import NoSuchUser
-from eucabox.iam.caller import Caller
+from eucabox.iam.caller import Caller, ConsoleSignIn
 from eucabox.iam.credentials_folder import endpoint
 
 LOGIN_COOKIE = "__Host-eucabox"
+HALF_COOKIE = "__Host-eucabox-half"  # of one whose password was right, and who owes a code
 VISIT_COOKIE = "__Host-eucabox-visit"  # of one who has not logged in: ties forms to the browser
 
 
@@ -38,7 +45,7 @@ def load_visitor() -> Visitor:
     console = current_console()
     token = request.cookies.get(LOGIN_COOKIE, "")
     session = console.login_sessions.find(token, is_use=not is_renewal())
-    caller = _find_caller(session) if session else None
+    caller = find_caller(session) if session else None
     if session and caller:
         visitor = Visitor(token, session, caller)
     else:
@@ -49,14 +56,19 @@ def load_visitor() -> Visitor:
 
 
 def is_renewal() -> bool:
-    """Whether a page asks by itself for a part of it anew, and nobody need be there."""
+    """Whether a page asks by itself, for a part of it anew or for a socket, and nobody need be
+    there."""
+    if "Upgrade" in request.headers:
+        return True
     return request.method == "GET" and request.headers.get("X-Renewal") == "yes"
 
 
-def _find_caller(session: LiveSessionRow) -> Caller | None:
+def find_caller(session: LiveSessionRow) -> Caller | None:
+    """Return the user of a session, None for one that is gone."""
     try:
         accounts = current_console().cloud.accounts
-        return accounts.user_of(session["account_id"], session["user_id"])
+        caller = accounts.user_of(session["account_id"], session["user_id"])
+        return replace(caller, sign_in=ConsoleSignIn(bool(session["mfa"]), session["created"]))
     except NoSuchUser:
         return None
 
@@ -72,16 +84,26 @@ def is_csrf_right() -> bool:
     return compare_digest(sent.encode(), current_visitor().csrf.encode())
 
 
-def perform(service: str, name: str, **params: object) -> Result:
+def perform(service: str, name: str, /, **params: object) -> Result:
     """Perform a verb as the user who is logged in; raises the Fault that a client would get."""
     return perform_as(current_visitor().caller, service, name, **params)
 
 
-def perform_as(caller: Caller | None, service: str, name: str, **params: object) -> Result:
+def judge(service: str, name: str, /, **params: object) -> None:
+    """Raise the Fault with which a verb would be refused to the user who is logged in."""
+    actions.judge(service, name, make_call(current_visitor().caller), dict(params))
+
+
+def perform_as(caller: Caller | None, service: str, name: str, /, **params: object) -> Result:
     """Perform a verb as a user who has just proved who it is, or as nobody."""
+    return actions.perform(service, name, make_call(caller), dict(params)) or {}
+
+
+def make_call(caller: Caller | None) -> Call:
+    """Return what a verb is told of this request, in the name of a caller."""
     cloud = current_console().cloud
     source = request.remote_addr or ""
-    call = Call(
+    return Call(
         cloud=cloud,
         caller=caller,
         request_id=str(g.request_id),
@@ -102,23 +124,51 @@ def perform_as(caller: Caller | None, service: str, name: str, **params: object)
             "https": "https" if cloud.config.api.https_port else "",
         },
     )
-    return actions.perform(service, name, call, dict(params)) or {}
 
 
-def begin_session(response: Response, user_id: str, password_created: str | None = None) -> None:
+def begin_session(
+    response: Response, user_id: str, password_created: str | None = None, *, mfa: bool = False
+) -> None:
     """Log a user in: a new session under a new secret, and no cookie of before.
 
-    `password_created` is as LoginSessions.begin has it.
+    `password_created` is as LoginSessions.begin has it, `mfa` is for who gave a code too.
     """
     console, visitor = current_console(), current_visitor()
     if visitor.session:
         console.login_sessions.end(visitor.session["user_id"], visitor.session["session_hash"])
     agent = request.user_agent.string
     source = request.remote_addr or ""
-    token = console.login_sessions.begin(user_id, source, agent, password_created)
+    token = console.login_sessions.begin(user_id, source, agent, password_created, mfa=mfa)
     g.visitor = Visitor(token)
     _set_cookie(response, LOGIN_COOKIE, token)
     _drop_cookie(response, VISIT_COOKIE)
+    end_half_sign_in(response)
+
+
+def begin_half_sign_in(response: Response, user_id: str, password_created: str) -> None:
+    """Remember that a user gave the right password, until it gives a code."""
+    token = current_console().half_sign_ins.begin(user_id, password_created)
+    _set_cookie(response, HALF_COOKIE, token)
+
+
+def find_half_sign_in() -> HalfSignIn | None:
+    """Return who owes a code in this browser, None for nobody."""
+    return current_console().half_sign_ins.find(request.cookies.get(HALF_COOKIE, ""))
+
+
+def end_half_sign_in(response: Response) -> None:
+    """Forget who owes a code in this browser."""
+    if token := request.cookies.get(HALF_COOKIE, ""):
+        current_console().half_sign_ins.end(token)
+        _drop_cookie(response, HALF_COOKIE)
+
+
+def end_other_sessions() -> None:
+    """End all sessions of the visitor's user but the one of the newest secret."""
+    console, visitor = current_console(), current_visitor()
+    session = console.login_sessions.find(visitor.token)
+    if session:
+        console.login_sessions.end_others(session["user_id"], session["session_hash"])
 
 
 def end_session(response: Response) -> None:

@@ -82,6 +82,20 @@ class WrongOldPassword(Fault):
     code, text = "AccessDenied", "The old password was incorrect."
 
 
+class WrongPassword(Fault):
+    code, text = "AccessDenied", "The password is not right."
+
+
+class InvalidAuthenticationCode(Fault):
+    code, text = "InvalidAuthenticationCode", "Authentication code for device is not valid."
+    detail_text = "Send two codes that the device shows one after the other, none used before."
+
+
+class TooManyCodes(Fault):
+    code = "AccessDenied"
+    text = "Too many wrong codes were tried. Wait {minutes} minutes."
+
+
 class DelegationDenied(Fault):
     code = "AccessDenied"
     text = (

@@ -15,6 +15,10 @@ class SessionRefused(Fault):
     code, text = "AccessDenied", "{reason}"
 
 
+class MultiFactorRefused(Fault):
+    code, text = "AccessDenied", "MultiFactorAuthentication failed{reason}"
+
+
 class PackedPolicyTooLarge(Fault):
     code = "PackedPolicyTooLarge"
     text = "Packed size of session tags consumes {percent}% of allotted space."

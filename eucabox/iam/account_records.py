@@ -28,7 +28,8 @@ ENTITIES = (
 # Tables whose rows carry the account's id, in an order in which they can go.
 TABLES = (
     "bundle_tasks", "tags", "key_pairs", "images", "instances", "reservations", "security_groups",
-    "instance_profiles", "roles", "groups", "policies", "oidc_providers", "accounts",
+    "instance_profiles", "roles", "groups", "policies", "oidc_providers", "mfa_devices",
+    "accounts",
 )  # fmt: skip
 
 
@@ -77,7 +78,8 @@ def _erase_policies_and_tags(state: State, account_id: str) -> None:
       union all select role_id from roles where account_id = :account
       union all select instance_profile_id from instance_profiles where account_id = :account
       union all select policy_id from policies where account_id = :account
-      union all select provider_id from oidc_providers where account_id = :account"""
+      union all select provider_id from oidc_providers where account_id = :account
+      union all select serial_number from mfa_devices where account_id = :account"""
     columns = {
         "iam_tags": "resource_id", "inline_policies": "owner_id", "attached_policies": "owner_id",
     }  # fmt: skip

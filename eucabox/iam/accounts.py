@@ -29,6 +29,7 @@ from eucabox.iam.key_use import KeyUse
 from eucabox.iam.known_keys import MOST_KNOWN, KnownKeys
 from eucabox.iam.provider_keys import ProviderKeys
 from eucabox.iam.rows import UserRow
+from eucabox.iam.second_factors import SecondFactors
 from eucabox.iam.sessions import TEMPORARY, Sessions, secret_purpose
 from eucabox.iam.signing_certificates import issue_certificate
 from eucabox.schema import AccountRow
@@ -109,6 +110,7 @@ class Accounts:
         self._open_secret = lru_cache(maxsize=MOST_KNOWN)(self._unseal_secret)
         self.authorization = Authorization(state, self._seal)
         self.sessions = Sessions(state, self._seal)
+        self.second_factors = SecondFactors(state, self._seal)
         self.provider_keys = ProviderKeys()
         self.instance_sessions = InstanceSessions(state, self._seal, self.sessions)
         self.authority = CertificateAuthority(
@@ -223,12 +225,14 @@ class Accounts:
         return self._seal.open(sealed, secret_purpose(access_key_id)).decode()
 
     def secrets(self) -> list[str]:
-        """Return every access secret, so that reports can leave them out."""
+        """Return every access secret and every MFA device's seed, so that reports can leave them
+        out."""
         rows = self._state.query(
             """select access_key_id, secret from access_keys
               union all select access_key_id, secret from sessions"""
         )
-        return [self._unseal_secret(row["secret"], row["access_key_id"]) for row in rows]
+        keys = [self._unseal_secret(row["secret"], row["access_key_id"]) for row in rows]
+        return [*keys, *self.second_factors.list_seeds()]
 
     def user_credentials(self, caller: Caller) -> UserCredentials:
         """Return a user's newest active access key and certificate, with their secrets."""

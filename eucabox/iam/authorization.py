@@ -2,9 +2,9 @@
 database says something else of who may do what. Decides about no resource."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from eucabox.iam.caller import Caller, Session
+from eucabox.iam.caller import Caller
 from eucabox.iam.managed_policies import read_default_document
 from eucabox.iam.needed_permission import LoadedTags
 from eucabox.iam.policy import compile_identity_policy
@@ -22,6 +22,7 @@ OF_EVERY_REQUEST = frozenset(
     {
         "aws:currenttime",
         "aws:epochtime",
+        "aws:multifactorauthage",
         "aws:multifactorauthpresent",
         "aws:requestedregion",
         "aws:securetransport",
@@ -202,13 +203,13 @@ class Authorization:
         if caller is None:
             return WITHOUT
         if not caller.is_limited:
-            return UNLIMITED
+            return UNLIMITED if caller.sign_in is None else _tell_sign_in(caller)
         mark, known = self._state.identity_mark(), self._known
         if mark is None:
             return self._load(caller)
         if known.mark != mark or len(known.policies) > MOST_KNOWN:
             known = self._known = _KnownPolicies(mark, known.policies)
-        name = caller.session.access_key_id if caller.session else caller.user_id
+        name = _name(caller)
         policies = known.policies.get(name)
         if policies is None:
             policies = known.policies[name] = self._load(caller, known.older.get(name))
@@ -230,7 +231,7 @@ class Authorization:
         )
         all_tags = LoadedTags(lambda: {**self._read_tags(owner_id), **tags})
         known = before._by_action if before and before.applicable == applicable else {}
-        return CallerPolicies(applicable, all_tags, _describe_session(session), known)
+        return CallerPolicies(applicable, all_tags, _describe_session(caller), known)
 
     def _read_own(self, kind: str, owner_id: str) -> list[tuple[str, str, str]]:
         """Return kind, name and text of each policy of a user or role, and of its boundary."""
@@ -251,14 +252,29 @@ class Authorization:
         return {row["key"]: row["value"] for row in self._state.query(sql, (owner_id,))}
 
 
-def _describe_session(session: Session | None) -> dict[str, str]:
-    if session is None:
+def _name(caller: Caller) -> str:
+    """What callers with the same policies and facts have in common."""
+    if caller.session:
+        return caller.session.access_key_id
+    came = caller.sign_in
+    return f"{caller.user_id} {came.mfa} {came.created}" if came else caller.user_id
+
+
+def _tell_sign_in(root: Caller) -> CallerPolicies:
+    """What conditions of other policies, as those of buckets, may ask of a root."""
+    return replace(UNLIMITED, facts=_describe_session(root))
+
+
+def _describe_session(caller: Caller) -> dict[str, str]:
+    begun = caller.session or caller.sign_in
+    if begun is None:  # an access key alone
         return {}
+    session = caller.session
     facts = {
-        "aws:MultiFactorAuthPresent": "true" if session.mfa else "false",
-        "aws:TokenIssueTime": session.created,
-        "aws:SourceIdentity": session.source_identity,
-        "aws:FederatedProvider": session.federated,
+        "aws:MultiFactorAuthPresent": "true" if begun.mfa else "false",
+        "aws:TokenIssueTime": begun.created,
+        "aws:SourceIdentity": session.source_identity if session else "",
+        "aws:FederatedProvider": session.federated if session else "",
     }
     return {key_name(key): value for key, value in facts.items() if value}
 

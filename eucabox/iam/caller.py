@@ -31,8 +31,18 @@ class Session:
 
 
 @dataclass(frozen=True)
+class ConsoleSignIn:
+    """How a user of the console came in: with a code of an MFA device or without, and when, as
+    `ids.now` writes it."""
+
+    mfa: bool
+    created: str
+
+
+@dataclass(frozen=True)
 class Caller:
-    """A user of an account who makes a request with an access key, or the session of a role.
+    """A user of an account who makes a request with an access key or on the console, or the
+    session of a role.
 
     For the session of a role `user_id` and `user_name` are "".
     """
@@ -48,6 +58,7 @@ class Caller:
     is_root: bool = False  # of its account: the one who may do all in it
     path: str = "/"
     session: Session | None = None
+    sign_in: ConsoleSignIn | None = None
     # False for a root by a key of its own, who may do all in its account and is asked for no policy
     is_limited: bool = field(init=False, repr=False, compare=False)
     # the name in logs: ACCOUNT_ID/USER, or ACCOUNT_ID/ROLE/SESSION

@@ -14,6 +14,7 @@ from eucabox.errors import (
     PasswordsBusy,
     UserDisabled,
     WrongOldPassword,
+    WrongPassword,
 )
 from eucabox.iam import password_policies
 from eucabox.iam.passwords import check_password, check_quality, hash_password
@@ -73,6 +74,15 @@ def change_password(state: State, user: UserRow, old: str, new: str) -> None:
     where = {"user_id": user["user_id"], "password": user["password"]}
     if not _store(state, where, hashed, must_change=False, kept=kept):
         raise WrongOldPassword()
+
+
+def confirm_password(user: UserRow, password: str) -> None:
+    """Check that it is the user itself who asks; raises NoSuchEntity where it has no password,
+    WrongPassword and PasswordsBusy."""
+    check_login_profile(user)
+    with _limit_work():
+        if not check_password(password, user["password"]):
+            raise WrongPassword()
 
 
 def note_sign_in(state: State, user: UserRow) -> None:

@@ -33,10 +33,16 @@ MADE_BY = {
     "CreatePolicy": "policy",
     "CreateRole": "role",
     "CreateUser": "user",
+    "CreateVirtualMFADevice": "mfa",
 }
+NAMES = {"mfa": "virtual_mfa_device_name"}  # members with the names of new ones; else KIND_name
 RENAMING = {"UpdateGroup": "group", "UpdateUser": "user"}
 BOUNDED = ("role", "user")
-NAMED_BY_ARN = {"policy": "policy_arn", "oidc-provider": "open_id_connect_provider_arn"}
+NAMED_BY_ARN = {
+    "policy": "policy_arn",
+    "oidc-provider": "open_id_connect_provider_arn",
+    "mfa": "serial_number",
+}
 ENTITY = ("policy_source_arn", "arn")  # in actions on a user, a group or a role
 OF_USERS = ("CreateSigningCertificate", "GetUserInfo", "UpdateUserInfo")  # Eucalyptus' own
 ARN = re.compile(r"arn:aws:iam::(\d{12}):([a-z-]+)(/(?:.*/)?)([^/]+)")
@@ -119,8 +125,9 @@ class IamRequest:
         return str(row["user_name"]) if row else ""
 
     def _need_new(self, kind: str) -> NeededPermission:
-        name = self._read(f"{kind.replace('-', '_')}_name")
-        return self._need(kind, name, name, self._read("path") or "/", None)
+        name = self._read(NAMES.get(kind, f"{kind.replace('-', '_')}_name"))
+        needed = self._need(kind, name, name, self._read("path") or "/", None)
+        return replace(needed, shown="") if kind == "mfa" else needed  # AWS shows its ARN
 
     def _need(
         self, kind: str, shown: str, name: str, path: str, row: Row | None
@@ -141,7 +148,7 @@ class IamRequest:
         action, match = f"{self.service}:{self.name}", ARN.fullmatch(arn)
         if match is None or match[2] not in TABLES or match[1] != self.account_id:
             return NeededPermission(
-                action, arn or ANY, load_tags=lambda: self._load_provider_tags(arn)
+                action, arn or ANY, load_tags=lambda: self._load_tags_of_arn(arn)
             )
         row = self._find_row(match[2], match[4])
         return replace(self._need(match[2], "", match[4], match[3], row), shown=arn)
@@ -181,7 +188,11 @@ class IamRequest:
             return {}
         return {"iam:PermissionsBoundary": row["boundary"]}
 
-    def _load_provider_tags(self, arn: str) -> Facts:
+    def _load_tags_of_arn(self, arn: str) -> Facts:
+        """The tags of an identity provider, or of an MFA device, whose ARN is its id."""
+        sql = "select 1 from mfa_devices where serial_number = ? and account_id = ?"
+        if self.state.one(sql, (arn, self.account_id)):
+            return self._load_tags({"id": arn})
         for row in list_providers(self.state, self.account_id):
             if provider_arn(row) == arn:
                 return self._load_tags({"id": row["provider_id"]})

@@ -14,13 +14,15 @@ from eucabox.state import State
 @dataclass(frozen=True)
 class RoleGrant:
     """A role for one whom its trust policy allows it: by another `session`, which hands on
-    its transitive tags and its source identity, or by the identity provider `federated`."""
+    its transitive tags and its source identity, or by the identity provider `federated`; `mfa` is
+    for a caller who sent a code of its device."""
 
     role: RoleRow
     request: SessionRequest
     session: Session | None = None
     federated: str = ""
     region: str = ""
+    mfa: bool = False
 
     def carry_out(self, state: State, sessions: Sessions) -> dict[str, object]:
         """Make the credentials and return them as STS answers.
@@ -42,7 +44,7 @@ class RoleGrant:
                 transitive_tags=[*inherited, *request.transitive_tags],
                 federated=self.federated,
                 source_identity=source_identity,
-                mfa=session is not None and session.mfa,
+                mfa=self.mfa or (session is not None and session.mfa),
             )
             mark_used(state, role, self.region)
         answer: dict[str, object] = {

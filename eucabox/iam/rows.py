@@ -55,6 +55,21 @@ class CertificateRow(TypedDict):
     created: str
 
 
+class MfaDeviceRow(TypedDict):
+    """A virtual MFA device; its seed is sealed. With a `user_id` but not `enabled` it is one that
+    this user alone may enable. `drift` is by how many steps its clock is before ours, `last_step`
+    that of the last code that was taken."""
+
+    serial_number: str
+    account_id: str
+    user_id: str | None
+    seed: bytes
+    drift: int
+    last_step: int
+    created: str
+    enabled: str
+
+
 class GroupRow(TypedDict):
     """A group of users."""
 
@@ -178,6 +193,7 @@ ROW_TYPES = {
     "used_passwords": UsedPasswordRow,
     "access_keys": AccessKeyRow,
     "certificates": CertificateRow,
+    "mfa_devices": MfaDeviceRow,
     "groups": GroupRow,
     "roles": RoleRow,
     "instance_profiles": InstanceProfileRow,

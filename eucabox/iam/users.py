@@ -13,7 +13,7 @@ from eucabox.errors import (
     NoSuchEntity,
     ValidationError,
 )
-from eucabox.iam import account_limits, iam_tags
+from eucabox.iam import account_limits, iam_tags, mfa_devices
 from eucabox.iam.caller import Caller
 from eucabox.iam.constraints import check_name, check_path
 from eucabox.iam.iam_tags import IamTag
@@ -27,6 +27,7 @@ HOLDINGS = (
     ("delete login profile", "select 1 from users where user_id = ? and password <> ''"),
     ("delete access keys", "select 1 from access_keys where user_id = ?"),
     ("delete signing certificates", "select 1 from certificates where user_id = ?"),
+    ("delete MFA device", "select 1 from mfa_devices where user_id = ? and enabled <> ''"),
     ("remove users from group", "select 1 from group_members where user_id = ?"),
     ("detach all policies", "select 1 from attached_policies where owner_id = ?"),
     ("delete policies", "select 1 from inline_policies where owner_id = ?"),
@@ -124,6 +125,7 @@ def erase_user(state: State, user_id: str) -> None:
     """Delete a user, or a root, with all that it has."""
     with state.transaction():
         iam_tags.delete_tags(state, user_id)
+        mfa_devices.erase_devices(state, user_id)
         for table in ("access_keys", "certificates", "group_members", "users"):
             if table == "users":
                 _erase_policies(state, user_id)

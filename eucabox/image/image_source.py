@@ -115,16 +115,7 @@ class ImageSource:
                 self.manifest(bucket_name, key, caller, context), bucket_name, key
             )
         name = key.rpartition("/")[2]
-        formats.refuse_others(head, name)
-        kind = formats.kind_of(head)
-        if kind not in ("qcow2", "disk"):
-            raise InvalidManifest(
-                name=f"{bucket_name}/{key}",
-                reason="it is neither a manifest nor a disk (qcow2, or raw with a partition"
-                " table). A root file system, kernel or ramdisk has to be bundled.",
-            )
-        size = formats.qcow2_size(head) if kind == "qcow2" else size
-        formats.refuse_size(size, name)
+        size = read_disk_size(head, size, f"{bucket_name}/{key}")
         usual = architecture.HOST.ec2[-1]
         return ImageInfo(f"{bucket_name}/{key}", name, "machine", usual, "hvm", size, e_tag=e_tag)
 
@@ -405,6 +396,26 @@ class ImageSource:
                 " bucket of your own."
             )
         return bucket
+
+
+def read_disk_size(head: bytes, size: int, location: str) -> int:
+    """Return the bytes that a guest sees of a whole disk, from the first HEAD bytes of its file
+    and the file's size, after the checks that these allow.
+
+    `location` is for messages. Raises InvalidManifest and DiskImageRefused.
+    """
+    name = location.rpartition("/")[2]
+    formats.refuse_others(head, name)
+    kind = formats.kind_of(head)
+    if kind not in ("qcow2", "disk"):
+        raise InvalidManifest(
+            name=location,
+            reason="it is neither a manifest nor a disk (qcow2, or raw with a partition table). A"
+            " root file system, kernel or ramdisk has to be bundled.",
+        )
+    size = formats.qcow2_size(head) if kind == "qcow2" else size
+    formats.refuse_size(size, name)
+    return size
 
 
 def _info_of_bundle(parsed: Manifest, bucket_name: str, key: str) -> ImageInfo:

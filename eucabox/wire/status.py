@@ -25,6 +25,7 @@ STATUS: dict[str, int] = {
     "DuplicateCertificate": 409,
     "EntityAlreadyExists": 409,
     "EntityTemporarilyUnmodifiable": 409,
+    "InvalidAuthenticationCode": 403,
     "LimitExceeded": 409,
     "NoSuchEntity": 404,
     # S3

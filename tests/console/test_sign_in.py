@@ -10,11 +10,11 @@ from urllib.parse import unquote
 import pytest
 
 from eucabox import ids
-from eucabox.console import attempt_limits, sign_in
+from eucabox.console import sign_in
 from eucabox.console.login_sessions import MOST_SESSIONS, hash_token
 from eucabox.console.site import Console
 from eucabox.console.visitor import LOGIN_COOKIE
-from eucabox.iam import passwords
+from eucabox.iam import attempt_limits, passwords
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.caller import Caller
 from eucabox.iam.password_policies import PasswordPolicy, save_policy

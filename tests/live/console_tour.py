@@ -58,6 +58,7 @@ def fill(cloud: Running) -> None:
     )
     _fill_bucket(s3)
     _fill_iam(iam)
+    _fill_image(s3, ec2)
     insert_instances(cloud, 3)
 
 
@@ -83,6 +84,17 @@ def _fill_iam(iam: Any) -> None:
     iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST)
     iam.create_instance_profile(InstanceProfileName="web")
     iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="web")
+
+
+def _fill_image(s3: Any, ec2: Any) -> None:
+    entry = bytes([0x80, 0, 0, 0, 0x83, 0, 0, 0]) + (1).to_bytes(4, "little") * 2
+    disk = bytes(446) + entry + bytes(48) + b"\x55\xaa" + bytes(1 << 20)
+    s3.create_bucket(Bucket="tour-images")
+    s3.put_object(Bucket="tour-images", Key="disk.img", Body=disk)
+    image_id = ec2.register_image(
+        ImageLocation="tour-images/disk.img", Name="a whole disk", Description=NASTY
+    )["ImageId"]
+    ec2.create_tags(Resources=[image_id], Tags=[{"Key": "note", "Value": NASTY}])
 
 
 def insert_instances(cloud: Running, count: int, state_name: str = "terminated") -> list[str]:
@@ -164,15 +176,17 @@ def list_plain_pages(adapter: MapAdapter) -> list[str]:
 
 def list_addresses(visit: Visit) -> list[str]:
     """Return the addresses of the pages, as they are found by following links from all plain ones:
-    a few of each endpoint. What is no whole page, such as a part of one, is left out."""
+    a few of each endpoint, none that differs by its query alone. What is no whole page, such as a
+    part of one, is left out."""
     adapter = bind_addresses()
     waiting, seen, found = list_plain_pages(adapter), set[str](), list[str]()
     counts: Counter[str] = Counter()
     while waiting:
         address = waiting.pop(0)
-        if address in seen:
+        path = address.partition("?")[0]
+        if path in seen:
             continue
-        seen.add(address)
+        seen.add(path)
         endpoint = find_endpoint(adapter, address)
         if not endpoint or counts[endpoint] >= OF_ENDPOINT:
             continue

@@ -9,6 +9,7 @@ from eucabox.iam import (
     inline_policies,
     instance_profiles,
     managed_policies,
+    mfa_devices,
     policy_versions,
     roles,
     signing_certificates,
@@ -36,9 +37,10 @@ QUOTAS = {
     "AttachedPoliciesPerGroupQuota": attached_policies.MOST_ATTACHED,
     "AttachedPoliciesPerRoleQuota": attached_policies.MOST_ATTACHED,
     "ServerCertificatesQuota": 0,
+    "MFADevicesPerUserQuota": mfa_devices.MOST_OF_A_USER,
     "GlobalEndpointTokenVersion": 1,
 }
-NOT_HERE = ("ServerCertificates", "MFADevices", "MFADevicesInUse", "AccountMFAEnabled")
+NOT_HERE = ("ServerCertificates",)
 COUNTS = {
     "Users": "users where account_id = :account and is_root = 0",
     "Groups": "groups where account_id = :account",
@@ -54,8 +56,15 @@ COUNTS = {
     " where account_id = :account and is_root = 1",
     "AccountPasswordPresent": "users"
     " where account_id = :account and is_root = 1 and password <> ''",
+    "MFADevices": "mfa_devices where account_id = :account",
+    "MFADevicesInUse": "mfa_devices where account_id = :account and enabled <> ''",
+    "AccountMFAEnabled": "mfa_devices join users using (user_id)"
+    " where mfa_devices.account_id = :account and is_root = 1 and enabled <> ''",
 }
-FLAGS = ("AccountAccessKeysPresent", "AccountSigningCertificatesPresent", "AccountPasswordPresent")
+FLAGS = (
+    "AccountAccessKeysPresent", "AccountSigningCertificatesPresent", "AccountPasswordPresent",
+    "AccountMFAEnabled",
+)  # fmt: skip
 
 
 @action("iam")

@@ -1,11 +1,8 @@
 """IAM: lists of what no user and no account has here; Terraform and Ansible ask for them."""
 
 from eucabox.actions import Call, Result, action
-from eucabox.iam.constraints import check_choice
 from eucabox.iam.paging import DEFAULT_ITEMS, cut_page
 from eucabox.iam.users import find_user_or_caller
-
-ASSIGNMENTS = ("Assigned", "Unassigned", "Any")
 
 
 @action("iam", ignored=("path_prefix",))
@@ -20,24 +17,6 @@ def list_server_certificates(
 def list_saml_providers(call: Call) -> Result:
     """List the SAML providers of the account: none."""
     return {"saml_provider_list": []}
-
-
-@action("iam", "ListVirtualMFADevices")
-def list_virtual_mfa_devices(
-    call: Call, *, assignment_status: str = "Any", max_items: int = DEFAULT_ITEMS, marker: str = ""
-) -> Result:
-    """List the account's MFA devices: none."""
-    check_choice("assignmentStatus", assignment_status, ASSIGNMENTS)
-    return _list_none("virtual_mfa_devices", max_items, marker)
-
-
-@action("iam", "ListMFADevices")
-def list_mfa_devices(
-    call: Call, *, user_name: str = "", max_items: int = DEFAULT_ITEMS, marker: str = ""
-) -> Result:
-    """List a user's MFA devices: none."""
-    find_user_or_caller(call.cloud.state, call.user, user_name)
-    return _list_none("mfa_devices", max_items, marker)
 
 
 @action("iam", "ListSSHPublicKeys")

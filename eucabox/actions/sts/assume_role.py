@@ -24,6 +24,9 @@ from eucabox.iam.session_requests import (
     read_session_tags,
 )
 
+# as the facts of a caller are written, so that they stand in their place
+MFA_FACTS = {"aws:multifactorauthpresent": "true", "aws:multifactorauthage": "0"}
+
 
 @dataclass(frozen=True)
 class AssumeRoleMembers:
@@ -38,6 +41,8 @@ class AssumeRoleMembers:
     transitive_tag_keys: Sequence[str] = ()
     external_id: str = ""
     source_identity: str = ""
+    serial_number: str = ""
+    token_code: str = ""
 
 
 @action("sts")
@@ -45,15 +50,19 @@ def assume_role(call: Call, members: AssumeRoleMembers) -> Result:
     """Make credentials of a role for whom its trust policy names.
 
     Another role's session gets an hour at most, hands on its transitive tags, and keeps its source
-    identity. There are no MFA devices yet: SerialNumber and TokenCode are refused by their names.
+    identity. With a code of the caller's MFA device aws:MultiFactorAuthPresent is true for the
+    trust policy and in the session.
     """
     request = _read_request(members)
     session, state = call.user.session, call.cloud.state
     _check_source_identity(session, request)
-    role = _make_trust_request(call, members, request).check(
+    mfa = call.cloud.accounts.second_factors.check_request(
+        call.user, members.serial_number, members.token_code
+    )
+    role = _make_trust_request(call, members, request, mfa=mfa).check(
         state, find_role(state, members.role_arn), *_list_needed(session, request)
     )
-    grant = RoleGrant(role, request, session, region=call.region)
+    grant = RoleGrant(role, request, session, region=call.region, mfa=mfa)
     return grant.carry_out(state, call.cloud.accounts.sessions)
 
 
@@ -95,13 +104,14 @@ def _check_source_identity(session: Session | None, request: SessionRequest) -> 
 
 
 def _make_trust_request(
-    call: Call, members: AssumeRoleMembers, request: SessionRequest
+    call: Call, members: AssumeRoleMembers, request: SessionRequest, *, mfa: bool
 ) -> TrustRequest:
     caller = call.user
     before = caller.session.source_identity if caller.session is not None else ""
     own = call.find_policies()
     more: dict[str, str | Sequence[str]] = {
         **own.facts,
+        **(MFA_FACTS if mfa else {}),
         "sts:RoleSessionName": members.role_session_name,
         "sts:ExternalId": members.external_id,
         "sts:SourceIdentity": request.source_identity,

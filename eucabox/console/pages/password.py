@@ -35,7 +35,8 @@ def change() -> Response:
         return _show_form(get_status(fault), fault.message)
     limits.forgive(key)
     response = make_response(redirect(url_for("home.show", note="password"), 303))
-    begin_session(response, caller.user_id)
+    has_given_code = caller.sign_in is not None and caller.sign_in.mfa
+    begin_session(response, caller.user_id, mfa=has_given_code)
     return response
 
 

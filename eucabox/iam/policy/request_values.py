@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from eucabox import ids
 from eucabox.iam.policy.request import PolicyPrincipal, RoleSession, key_name
 
 # condition keys that a part of Call.context has
@@ -17,6 +18,7 @@ CONTEXT = {
 }
 PRINCIPAL_TAG, REQUEST_TAG = "aws:principaltag/", "aws:requesttag/"
 RESOURCE_TAGS = ("aws:resourcetag/", "ec2:resourcetag/", "iam:resourcetag/")
+MFA, ISSUED = "aws:multifactorauthpresent", "aws:tokenissuetime"
 
 
 def _now() -> datetime:
@@ -77,6 +79,13 @@ class RequestValues:
             return ("AssumedRole",)
         return ("Account",) if self.principal.arn.endswith(":root") else ("User",)
 
+    def _read_mfa_age(self) -> Sequence[str] | None:
+        """The seconds since a session began that came with a second factor."""
+        began = self.more.get(ISSUED)
+        if self(MFA) != ("true",) or not isinstance(began, str):
+            return None
+        return (str(max(0, int((self.now() - ids.parse_time(began)).total_seconds()))),)
+
     def _read_user_name(self) -> Sequence[str] | None:
         if self.principal is None or self._read_type() != ("User",):
             return None
@@ -95,9 +104,8 @@ OTHERS: dict[str, Callable[[RequestValues], Sequence[str] | None]] = {
     "ec2:region": lambda values: _one(values.context.get("region")),
     "aws:currenttime": lambda values: (values.now().isoformat(),),
     "aws:epochtime": lambda values: (str(int(values.now().timestamp())),),
-    "aws:multifactorauthpresent": lambda values: (
-        None if values.mfa is None else (str(values.mfa).lower(),)
-    ),
+    "aws:multifactorauthage": RequestValues._read_mfa_age,
+    MFA: lambda values: None if values.mfa is None else (str(values.mfa).lower(),),
     "aws:principalaccount": lambda values: _one(getattr(values.principal, "account_id", "")),
     "aws:principalarn": RequestValues._read_principal_arn,
     "aws:principalisawsservice": lambda values: ("false",),

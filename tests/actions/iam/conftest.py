@@ -66,6 +66,12 @@ class People:
         self.state.insert("inline_policies", row)
         return user
 
+    def give_policy(self, user: Caller, *statements: dict[str, Any]) -> None:
+        """Give a user an inline policy of these statements."""
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        row = {"owner_id": user.user_id, "policy_name": "own", "document": document}
+        self.state.insert("inline_policies", row)
+
     def page_all(self, name: str, member: str, **params: Any) -> list[Any]:
         """Everything that a list has, asked for one by one."""
         items, marker = [], ""

@@ -8,15 +8,13 @@ from eucabox.errors import Fault
 from eucabox.wire import model
 from tests.actions.iam.conftest import OTHER_ROOT, ROOT, People
 
-OF_USERS = ("ListMFADevices", "ListSSHPublicKeys", "ListServiceSpecificCredentials")
+OF_USERS = ("ListSSHPublicKeys", "ListServiceSpecificCredentials")
 # what the oldest botocore that we run with does not know yet
 NEWER_COUNTS = (
     "AccountPasswordPresent", "AssumeRolePolicySizeQuota", "InstanceProfiles",
     "InstanceProfilesQuota", "Providers", "RolePolicySizeQuota", "Roles", "RolesQuota",
 )  # fmt: skip
 EMPTY = {
-    "ListMFADevices": "MFADevices",
-    "ListVirtualMFADevices": "VirtualMFADevices",
     "ListSSHPublicKeys": "SSHPublicKeys",
     "ListServiceSpecificCredentials": "ServiceSpecificCredentials",
     "ListServerCertificates": "ServerCertificateMetadataList",

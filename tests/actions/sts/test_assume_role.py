@@ -108,7 +108,6 @@ def test_an_external_id(doors: Doors, ann: Caller, bob: Caller) -> None:
         ({"external_id": "x"}, "ValidationError", "'externalId'"),
         ({"role_arn": "arn:aws:iam::1:role/x"}, "ValidationError", "is invalid"),
         ({"role_arn": "x"}, "ValidationError", "'roleArn'"),
-        ({"serial_number": "x" * 9}, "UnsupportedOperation", "SerialNumber"),
         ({"provided_contexts": []}, "UnsupportedOperation", "ProvidedContexts"),
     ],
 )

@@ -60,11 +60,6 @@ def test_a_request_that_was_seen_gives_no_second_session(doors: Doors, ann: Call
         perform("sts", "GetSessionToken", call, {})
 
 
-def test_mfa_devices_are_refused_by_name(doors: Doors, ann: Caller) -> None:
-    with pytest.raises(Fault, match="The parameter SerialNumber of GetSessionToken is not supp"):
-        doors.do("GetSessionToken", ann, serial_number="arn:aws:iam::1:mfa/x", token_code="123456")
-
-
 def test_the_account_of_a_key(doors: Doors, ann: Caller, bob: Caller) -> None:
     permanent = "AKIA" + "B" * 16
     secret = doors.accounts._seal.close(b"s", f"secret of {permanent}")

@@ -23,7 +23,7 @@ def load_bucket(name: str, *, counts: bool = False) -> dict[str, object]:
 
 
 def show_page(
-    template: str, bucket: Mapping[str, object], status: int = 200, **shown: object
+    template: str, bucket: Mapping[str, object], status: int = 200, /, **shown: object
 ) -> Response:
     """Render a page of a bucket that `load_bucket` has given."""
     rights = bucket["rights"]
