@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -135,6 +136,10 @@ def _image_id(cloud: Running, tiny_guest: TinyGuest) -> str:
     return guests.install(cloud, tiny_guest)
 
 
+def is_terminated(ec2: Any, instance_id: str) -> bool:
+    return bool(guests.describe(ec2, instance_id)["State"]["Name"] == "terminated")
+
+
 def test_five_launches_lose_no_request_of_pages_that_load(cloud: Running, image_id: str) -> None:
     """Pages of 40 requests are loaded one after the other while five instances come and go."""
     ec2: Any = cloud.client("ec2")
@@ -148,10 +153,7 @@ def test_five_launches_lose_no_request_of_pages_that_load(cloud: Running, image_
             guests.wait_for(ec2, instance["InstanceId"], "running")
         ec2.terminate_instances(InstanceIds=made)
         for each in made:
-            guests.until(
-                lambda each=each: guests.describe(ec2, each)["State"]["Name"] == "terminated",
-                "end",
-            )
+            guests.until(partial(is_terminated, ec2, each), "end")
 
     launching = threading.Thread(target=launch)
     lost: list[str] = []
