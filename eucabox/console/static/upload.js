@@ -55,7 +55,7 @@
     async cancel() {
       this.controller.abort();
       this.forget();
-      if (this.id) await this.post("abort", {upload_id: this.id}, {}).catch(() => {});
+      if (this.id) await this.post("abort", {upload_id: this.id}, {signal: null}).catch(() => {});
     }
 
     async begin() {
