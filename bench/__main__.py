@@ -5,6 +5,7 @@ import sys
 
 NAMES = (
     "process", "journeys", "describe_instances", "policies", "store", "console", "s3", "launch",
+    "serial_console",
 )  # fmt: skip
 
 

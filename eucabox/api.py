@@ -150,7 +150,11 @@ class ApiDispatcher:
             line["status"] = answer.status
             seconds = time.perf_counter() - started
             line["ms"] = seconds * 1000
-            names = str(line["service"]), str(line.get("action", "")), str(line["outcome"])
+            names = (
+                str(line["service"]),
+                str(line.get("action", "")),
+                str(line.get("outcome", "ok")),
+            )
             REQUESTS.count(*names, seconds)
         return answer
 

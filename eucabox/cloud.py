@@ -29,6 +29,7 @@ from eucabox.mail import MailQueue, MailSender
 from eucabox.mail import settings as mail_settings
 from eucabox.network import last_settings
 from eucabox.node import Node
+from eucabox.operator.findings import Findings
 from eucabox.process_lock import ProcessLock
 from eucabox.s3 import bucket_policies
 from eucabox.s3.access_log import AccessLog
@@ -91,6 +92,7 @@ class Cloud:
         self.bundles = BundleTasks(
             config, self.state, self.store, self.accounts, self.images, self.node
         )
+        self.findings = Findings(lambda: self.config)
 
     def _open_sign_up(self, data: Path) -> None:
         attempts, queue = Attempts(), MailQueue(self.state, Seal(data / "key"))
@@ -241,4 +243,10 @@ def _merge(old: Config, new: Config) -> tuple[Config, list[str]]:
         sections[name] = dataclasses.replace(before, **{key: getattr(after, key) for key in live})
         keys = [each.name for each in dataclasses.fields(before) if each.name not in live]
         waiting += [f"{name}.{key}" for key in keys if getattr(before, key) != getattr(after, key)]
-    return dataclasses.replace(old, **sections), waiting
+    origins = {
+        (section, key): file
+        for config, is_live in ((old, False), (new, True))
+        for (section, key), file in config.origins.items()
+        if (key in configuration.reloadable(getattr(old, section))) == is_live
+    }
+    return dataclasses.replace(old, **sections, origins=origins), waiting

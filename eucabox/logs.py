@@ -12,6 +12,7 @@ import logging.handlers
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
@@ -46,12 +47,15 @@ PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7
 JOURNAL = "journal"
 KEPT = 5  # files beside the current one
 LONGEST, LONGEST_TRACE = 2000, 20000  # characters of a value
+MOST_RECENT, LONGEST_RECENT = 2000, 4000  # lines, and characters of each
 BARE = re.compile(r"[A-Za-z0-9_.:/@+,%-]+")
 FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?: |$)')
 ROLE = re.compile(r"role=([a-z]+) ")
 INSTANCE = re.compile(r"i-[0-9a-f]{17}")
 # What a record would gather of threads and processes, and no line says.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+# The last lines that went to the journal, which a service may write and not read.
+recent_lines: deque[str] = deque(maxlen=MOST_RECENT)
 _about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
 _line: ContextVar[dict[str, object] | None] = ContextVar("line", default=None)
 
@@ -157,7 +161,9 @@ class JournalFormat(Format):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line that the journal gives the record's priority."""
-        return _prefix(record.levelno) + super().format(record)
+        line = super().format(record)
+        recent_lines.append(f"time={_time(record.created)} {line}"[:LONGEST_RECENT])
+        return _prefix(record.levelno) + line
 
 
 class LogFile(logging.handlers.RotatingFileHandler):

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from eucabox.config import Config
 from eucabox.domains import screen, serial
 from eucabox.domains.capacity import MEASURED_FOR, Capacity, Host, processors
 from eucabox.domains.connection import LibvirtConnection
-from eucabox.domains.console_readers import ConsoleReaders
 from eucabox.domains.domain_xml_hook import DomainXml
 from eucabox.domains.health import Health, Trouble
 from eucabox.domains.hook_facts import Facts
@@ -26,11 +25,20 @@ from eucabox.domains.libvirt_domains import Domains
 from eucabox.domains.rebooter import Rebooter
 from eucabox.domains.reconciler import SWEEP, Reconciler
 from eucabox.domains.security_groups import SecurityGroupFilters
+from eucabox.domains.serial_lines import AttachSerial, SerialLines
 from eucabox.domains.stopper import Stopper
 from eucabox.domains.termination import Terminator
 from eucabox.domains.usage_sampler import UsageSampler
 from eucabox.domains.worker_pool import WorkerPool
-from eucabox.errors import Fault, InstanceNotFound, ScreensBusy, ScreenUnreadable
+from eucabox.errors import (
+    Fault,
+    InstanceNotFound,
+    ScreenMissing,
+    ScreensBusy,
+    ScreenUnavailable,
+    ScreenUnreadable,
+    SerialConsoleUnavailable,
+)
 from eucabox.hypervisor import Choice, Hypervisor
 from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.network import GuestAddress
@@ -72,7 +80,7 @@ class Node:
         self._connection = LibvirtConnection(self.uri, self._event, self.wake)
         folder = config.cloud.data_dir / "instances"
         domains = Domains(self._connection, cloud, config.node.start_timeout)
-        self._consoles = ConsoleReaders(self._connection, folder)
+        self._consoles = SerialLines(self._connection, folder, domains.look_up)
         self._launching = WorkerPool("launch", LAUNCHERS, self.wake)
         self._ending = WorkerPool("end", ENDERS, self.wake)
         self._looking_after = WorkerPool("probe", PROBERS, lambda: None)
@@ -249,6 +257,25 @@ class Node:
             return screen.png(self._domains.screenshot(instance_id, wake_up), instance_id)
         finally:
             self._pictures.release()
+
+    def open_serial_console(self, instance_id: str) -> AttachSerial:
+        """Return what lets one look on at a guest's serial console, and type there; it is open
+        while one does. Raises SerialConsoleUnavailable."""
+        if reason := self.capabilities.serial_console:
+            raise SerialConsoleUnavailable(id=instance_id, reason=reason)
+        return partial(self._consoles.attach, instance_id)
+
+    def open_screen(self, instance_id: str) -> int:
+        """Return a descriptor that speaks RFB with a guest's screen; the caller closes it.
+
+        Raises ScreenUnavailable, and ScreenMissing for a guest that was launched without one.
+        """
+        if reason := self.capabilities.screen:
+            raise ScreenUnavailable(id=instance_id, reason=reason)
+        descriptor = self._domains.open_screen(instance_id)
+        if descriptor is None:
+            raise ScreenMissing(id=instance_id)
+        return descriptor
 
     def purge(self) -> None:
         """End every instance at once and wait for it; for a node that was not started.

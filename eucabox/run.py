@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -47,11 +47,12 @@ def run(
     timeout: float = 60,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    accepts: Collection[int] = (0,),
 ) -> bytes:
     """Run a program to its end and return its standard output.
 
     `timeout` is in seconds. Raises ProgramMissing, or ProgramFailed with the last line of what
-    it wrote to standard error.
+    it wrote to standard error where it ends with a status that the caller does not accept.
     """
     try:
         done = subprocess.run(
@@ -66,7 +67,8 @@ def run(
         )
     except subprocess.TimeoutExpired:
         raise _late(argv[0], timeout) from None
-    return _output(argv[0], done.returncode, done.stdout, done.stderr)
+    status = 0 if done.returncode in accepts else done.returncode
+    return _output(argv[0], status, done.stdout, done.stderr)
 
 
 def run_guarded(

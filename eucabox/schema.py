@@ -1,5 +1,5 @@
 """The tables, a string of statements per step of their history, applied by state.py alone; and
-the type of a row of each table whose rows are handed from one function to another."""
+the type of a row of each table whose rows are handed from one room to another."""
 
 from typing import TypedDict
 
@@ -457,38 +457,6 @@ class InstanceRow(InstanceColumns):
     stopped_time: str | None
 
 
-class BundleTaskRow(TypedDict):
-    """A bundle task."""
-
-    bundle_id: str
-    instance_id: str
-    account_id: str
-    user_id: str
-    owner: str
-    bucket: str
-    prefix: str
-    state: str
-    progress: int
-    error_code: str
-    error_message: str
-    start_time: str
-    update_time: str
-    image_id: str | None
-    no_reboot: int
-    copied: int
-    restart: int
-    context: str
-
-
-class InstanceProfileAssociationRow(TypedDict):
-    """Which instance profile an instance has."""
-
-    association_id: str
-    instance_id: str
-    instance_profile_id: str
-    created: str
-
-
 class ReservationRow(TypedDict):
     """A reservation."""
 
@@ -500,40 +468,6 @@ class ReservationRow(TypedDict):
     created_clock: str
 
 
-class MailRow(TypedDict):
-    """A letter that leaves; `body` is sealed, and None once the letter is finished."""
-
-    mail_id: str
-    recipient: str
-    subject: str
-    body: bytes | None
-    state: str
-    tries: int
-    created: str
-    created_clock: str
-    tried_clock: str
-    finished: str
-    problem: str
-
-
-class EventRow(TypedDict):
-    """What happened. `user` is ACCOUNT_ID/USER, "" for the cloud itself; `resources` are names, a
-    line each; `outcome` is "ok", an error's code, or the state that an instance came to."""
-
-    event_id: int
-    time: str
-    account_id: str
-    user: str
-    service: str
-    action: str
-    resources: str
-    outcome: str
-    reason: str
-    request_id: str
-    source: str
-    refused: int
-
-
 ROW_TYPES = {
     "accounts": AccountRow,
     "key_pairs": KeyPairRow,
@@ -541,9 +475,5 @@ ROW_TYPES = {
     "security_group_rules": SecurityGroupRuleRow,
     "images": ImageRow,
     "instances": InstanceRow,
-    "bundle_tasks": BundleTaskRow,
-    "instance_profile_associations": InstanceProfileAssociationRow,
     "reservations": ReservationRow,
-    "mails": MailRow,
-    "events": EventRow,
 }

@@ -44,6 +44,35 @@ ASSETS = (
         "htmx",
         (("dist/htmx.min.js", "htmx.min.js"), ("LICENSE", "LICENSE")),
     ),
+    Asset(
+        "@novnc/novnc",
+        "1.7.0",
+        "sha512-ucEJOx4T2avIRCleodk7YobZj5O2Ga2AeLfQ69A/yjG9HHba2+PDgwSkN3FttrmG+70ZGx21sElNFouK13RzyA==",
+        "MPL-2.0 AND MIT",
+        "novnc",
+        (
+            ("core/", "core"),
+            ("vendor/pako/", "vendor/pako"),
+            ("LICENSE.txt", "LICENSE.txt"),
+            ("docs/LICENSE.MPL-2.0", "LICENSE.MPL-2.0"),
+        ),
+    ),
+    Asset(
+        "@xterm/xterm",
+        "6.0.0",
+        "sha512-TQwDdQGtwwDt+2cgKDLn0IRaSxYu1tSUjgKarSDkUM0ZNiSRXFpjxEsvc/Zgc5kq5omJ+V0a8/kIM2WD3sMOYg==",
+        "MIT",
+        "xterm",
+        (("lib/xterm.mjs", "xterm.mjs"), ("css/xterm.css", "xterm.css"), ("LICENSE", "LICENSE")),
+    ),
+    Asset(
+        "@xterm/addon-fit",
+        "0.11.0",
+        "sha512-jYcgT6xtVYhnhgxh3QgYDnnNMYTcf8ElbxxFzX0IZo+vabQqSPAjC3c1wJrKB5E19VwQei89QCiZZP86DCPF7g==",
+        "MIT",
+        "xterm-addon-fit",
+        (("lib/addon-fit.mjs", "addon-fit.mjs"), ("LICENSE", "LICENSE")),
+    ),
 )
 
 

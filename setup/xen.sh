@@ -12,7 +12,7 @@ xenstore-utils qemu-system-xen qemu-utils
 libvirt-daemon-system libvirt-daemon-driver-xen libvirt-clients python3-libvirt
 python3-flask python3-cheroot python3-boto3 python3-cryptography python3-click python3-defusedxml
 python3-crc32c python3-crcmod python3-pycdlib python3-jwt python3-prometheus-client python3-pyotp
-python3-segno python3-xxhash sqlite-utils python3-pip"
+python3-segno python3-wsproto python3-xxhash sqlite-utils python3-pip"
 
 fail() { printf 'eucabox: %s\n' "$*" >&2; exit 1; }
 

@@ -11,7 +11,8 @@ ROOT = Path(eucabox.__file__).parent
 FLOORS = {
     4: ("cli", "api", "server", "console", "wire", "__main__"),
     3: ("actions", "cloud"),
-    2: ("node", "domains", "images", "image", "bucket", "store", "s3", "ec2", "iam"),
+    2: ("node", "domains", "images", "image", "bucket", "store", "s3", "ec2", "iam",
+        "operator"),
     1: ("hypervisor", "network", "mail", "events"),
     0: (
         "state", "schema", "config", "errors", "ids", "run", "seal", "atomic_files",
@@ -25,7 +26,7 @@ STAIRS = {
     ("server", "console"), ("api", "wire"),
     ("ec2", "iam"), ("ec2", "image"), ("images", "bucket"), ("images", "iam"), ("images", "image"),
     ("image", "s3"), ("node", "domains"), ("bucket", "store"), ("s3", "store"),
-    ("s3", "iam"),
+    ("s3", "iam"), ("operator", "iam"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

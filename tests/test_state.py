@@ -8,8 +8,12 @@ from typing import get_type_hints
 
 import pytest
 
+from eucabox.ec2.bundle_tasks import BundleTaskRow
+from eucabox.ec2.instance_profiles import InstanceProfileAssociationRow
 from eucabox.errors import DryRunOperation, InstanceNotFound, StateTooNew
+from eucabox.events.event_rows import EventRow
 from eucabox.iam import rows
+from eucabox.mail.queue import MailRow
 from eucabox.schema import MIGRATIONS, ROW_TYPES, KeyPairRow
 from eucabox.state import State
 
@@ -200,7 +204,14 @@ def test_a_rehearsal_is_of_its_own_thread(state: State) -> None:
 SQL_TYPES = {"text": str, "integer": int, "blob": bytes}
 
 
-ALL_ROW_TYPES = {**ROW_TYPES, **rows.ROW_TYPES}
+ALL_ROW_TYPES = {
+    **ROW_TYPES,
+    **rows.ROW_TYPES,
+    "bundle_tasks": BundleTaskRow,
+    "events": EventRow,
+    "instance_profile_associations": InstanceProfileAssociationRow,
+    "mails": MailRow,
+}
 
 
 @pytest.mark.parametrize("table", ALL_ROW_TYPES)

@@ -225,6 +225,14 @@ def perform(service: str, name: str, call: Call, params: dict[str, object]) -> R
             _log(service, name, call, params, outcome, time.perf_counter() - started)
 
 
+def judge(service: str, name: str, call: Call, params: dict[str, object]) -> None:
+    """Raise the Fault that `perform` would for who calls, and what for; run and log nothing."""
+    _check_caller(_look_up(service, name), call)
+    call.action, call.params = name, params
+    if call.caller is not None and call.caller.is_limited:
+        permissions.check(call, call.caller, service, name)
+
+
 def _delegate(definition: Action, call: Call, params: dict[str, object]) -> None:
     """Let the administrator act as the root of the account that it names."""
     name = delegation.take_account(params)

@@ -4,9 +4,8 @@ from eucabox import ids
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidParameterValue
 from eucabox.events import EventFilter, list_events
-from eucabox.events.event_rows import MOST_LISTED
+from eucabox.events.event_rows import MOST_LISTED, EventRow
 from eucabox.iam.account_records import find_account
-from eucabox.schema import EventRow
 
 DEFAULT_RESULTS = 100
 LARGEST = 2**63 - 1  # SQLite's

@@ -42,8 +42,14 @@ DENIED_WITH = {
     "ResyncOwnMFADevice": "ResyncMFADevice",
     "DeleteOwnMFADevice": "DeactivateMFADevice",
 }
-# Verbs of our own that show what another one lists: who may do that may do this.
-JUDGED_AS = {("bootstrap", "DescribeUsage"): ("ec2", "DescribeInstances")}
+# Verbs of our own that show what another one lists: who may do that may do this; and those of the
+# console that act on an instance, which policies name as EC2's.
+JUDGED_AS = {
+    ("bootstrap", "DescribeUsage"): ("ec2", "DescribeInstances"),
+    ("console", "ListInstances"): ("ec2", "DescribeInstances"),
+    ("console", "OpenScreen"): ("ec2", "OpenScreen"),
+    ("console", "OpenSerialConsole"): ("ec2", "OpenSerialConsole"),
+}
 FOR_SESSIONS = ("AssumeRole", "GetCallerIdentity")  # of STS
 OWN_PASSWORD = ("iam:ChangePassword", "iam:GetAccountPasswordPolicy")
 LONGEST_SHOWN = 300  # characters of a resource in a refusal

@@ -75,7 +75,7 @@ UNSUPPORTED = tuple(
          "Import and export tasks are",
          "RegisterImage takes a disk from a bucket; `eucabox image import` puts it there."),
         ("SerialConsole|DiagnosticInterrupt", "Serial consoles to type at are",
-         "GetConsoleOutput shows what an instance wrote; log in by SSH."),
+         "GetConsoleOutput shows what an instance wrote; the console has a page to type at."),
         ("FastLaunch|BlockPublicAccess|AllowedImages|ImageDeprecation|ImageDeregistration|(Dis|En)ableImage$"
          "|ImageWatermark|RecycleBin|ImageUsage|ImageReferences|ImageFindings|ImageAncestry"
          "|InstanceTypeSpecification", "Rules and reports about images are",

@@ -12,8 +12,8 @@ from eucabox.cli.data_owner import act_as_owner
 from eucabox.cli.logs import parse_since
 from eucabox.cli.users import open_state
 from eucabox.events import EventFilter, list_events
+from eucabox.events.event_rows import EventRow
 from eucabox.iam.account_records import find_account
-from eucabox.schema import EventRow
 from eucabox.state import State
 
 LOOK = 0.5  # seconds between two looks at the table that is followed

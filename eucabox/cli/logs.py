@@ -2,24 +2,20 @@
 
 import json
 import os
-import re
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from eucabox import ids
 from eucabox import logs as log
 from eucabox.cli import CommandContext, background, journal
 from eucabox.cli.data_owner import is_unit_installed
 from eucabox.config import Config
+from eucabox.operator import log_lines
+from eucabox.operator.log_lines import Facts, LogChoice
 
-Facts = dict[str, str]
-Choice = Callable[[Facts], bool]
 LOOK = 0.2  # seconds between two looks at a file that is followed
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 NUMBERS = ("status", "ms")
 
 
@@ -45,27 +41,12 @@ def logs(
     as_json: bool,
 ) -> None:
     """Print the log, or the lines that the options choose."""
-    choices: list[Choice] = []
-    if instance:
-        choices.append(
-            lambda facts: (
-                instance in (facts.get("instance"), *facts.get("instances", "").split(","))
-            )
-        )
-    if request:
-        choices.append(lambda facts: facts.get("request_id") == request)
-    if user:
-        choices.append(
-            lambda facts: user in (facts.get("user", ""), *facts.get("user", "").split("/"))
-        )
-    if role:
-        choices.append(lambda facts: facts.get("role") == role)
-    if since:
-        first = parse_since(since)
-        choices.append(lambda facts: facts.get("time", "") >= first)
+    choice = LogChoice(
+        instance or "", request or "", user or "", role or "", parse_since(since) if since else ""
+    )
     for line in _read(settings.config, follow):
         facts = log.parse(line)
-        if all(choice(facts) for choice in choices):
+        if choice.fits(facts):
             click.echo(_as_json(facts) if as_json else line)
 
 
@@ -123,16 +104,11 @@ def _split_lines(text: str) -> list[str]:
 
 def parse_since(text: str) -> str:
     """Return a time of the log from an age or a time; raises a usage error."""
-    age = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if age:
-        span = timedelta(**{UNITS[age[2]]: int(age[1])})
-        return ids.time_text(datetime.now(UTC) - span)
     try:
-        given = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return log_lines.parse_since(text)
     except ValueError:
         reason = f"{text!r} is no age such as 10m and no time such as 2026-11-23T01:02"
         raise click.BadParameter(reason, param_hint="--since") from None
-    return ids.time_text(given if given.tzinfo else given.replace(tzinfo=UTC))
 
 
 def _as_json(facts: Facts) -> str:

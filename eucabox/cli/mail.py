@@ -2,25 +2,19 @@
 
 import json
 from contextlib import closing
-from datetime import UTC, datetime
 
 import click
 
-from eucabox import ids
 from eucabox.cli import CommandContext
 from eucabox.cli.data_owner import act_as_owner
 from eucabox.cli.users import open_state
 from eucabox.config import Config
-from eucabox.errors import MailNotSet, MailNotTaken
+from eucabox.errors import MailNotSet
 from eucabox.iam.accounts import Accounts
-from eucabox.mail import Letter, MailQueue, settings
-from eucabox.mail.letter import make_message, parse_address
-from eucabox.mail.smtp import DeliveryError, SmtpClient
+from eucabox.mail import MailQueue, settings
+from eucabox.mail.letter import parse_address
+from eucabox.mail.test_letters import send_test_letter
 from eucabox.seal import Seal
-
-TEST = Letter(
-    "", "[eucabox] test", "This is a test: the mail server takes the letters of this cloud.\n"
-)
 
 
 @click.group()
@@ -41,17 +35,8 @@ def send_test(context: CommandContext, address: str) -> None:
     if not config.mail.server:
         raise MailNotSet(instead="Set it, and sender.")
     recipient = parse_address(address or config.mail.administrator or _find_address(config))
-    message = make_message(
-        Letter(recipient, TEST.subject, TEST.body),
-        ids.new("mail"),
-        datetime.now(UTC),
-        config.mail.sender,
-    )
-    try:
-        with act_as_owner(config):  # as the service, which can't read root's files
-            SmtpClient().deliver(config.mail, message, recipient)
-    except DeliveryError as failure:
-        raise MailNotTaken(recipient=recipient, reason=failure.reason) from None
+    with act_as_owner(config):  # as the service, which can't read root's files
+        send_test_letter(config.mail, recipient)
     click.echo(f"{config.mail.server} has taken the letter to {recipient}.")
 
 

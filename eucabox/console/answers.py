@@ -1,6 +1,7 @@
 """What every answer of the console carries; what pages say after a form, and when it went wrong."""
 
 import logging
+import secrets
 import time
 from typing import Any
 
@@ -90,6 +91,14 @@ def finish(response: Response) -> Response:
     return response
 
 
+def permit_styles(response: Response) -> str:
+    """Let the scripts of a page add styles of their own; returns the nonce that each style has."""
+    nonce = secrets.token_urlsafe(18)
+    policy = POLICY.replace("style-src 'self'", f"style-src 'self' 'nonce-{nonce}'")
+    response.headers["Content-Security-Policy"] = policy
+    return nonce
+
+
 def _log(status: int) -> None:
     """One line, without the query: the codes of mailed links stand there."""
     caller = current_visitor().caller
@@ -140,6 +149,7 @@ def redirect_with_notice(
     text: str,
     kind: str = "good",
     outcomes: tuple[RowOutcome, ...] = (),
+    /,
     **values: Any,
 ) -> Response:
     """Lead the browser to a page (303) that shows a notice where its template has

@@ -9,27 +9,49 @@ from werkzeug.exceptions import HTTPException
 from eucabox import ids
 from eucabox.console import answers, formats, guard, navigation, visitor
 from eucabox.console.pages import (
+    accounts,
+    all_sessions,
     buckets,
     columns,
     confirmation,
     credentials,
     events,
+    faults,
     first_run,
+    groups,
     home,
     image,
     image_upload,
     images,
+    inline_policies,
+    instance,
+    instance_type_sizes,
+    instances,
+    key_pairs,
+    launch,
+    log,
+    mails,
     metrics,
+    nudges,
     password,
+    policies,
     recovery,
+    roles,
+    screen,
     second_factor,
+    security_groups,
+    serial,
     sessions,
+    settings,
     sign_in,
     sign_up,
     sign_ups,
     usage,
+    users,
+    why_refused,
 )
 from eucabox.console.site import Console
+from eucabox.console.sockets import Sockets
 from eucabox.errors import Fault
 from eucabox.events.request_counts import PAGES as PAGES_COUNTED
 
@@ -38,13 +60,18 @@ if TYPE_CHECKING:
 
 PAGES = (
     home, sign_in, first_run, sign_up, confirmation, recovery, password, credentials, sessions,
-    sign_ups, columns, buckets, events, usage, metrics, second_factor, images, image, image_upload,
+    sign_ups, columns, events, usage, metrics, nudges, serial, screen,
+    instances, instance, launch, key_pairs, security_groups,
+    images, image, image_upload, buckets, second_factor,
+    users, groups, roles, policies, inline_policies, why_refused,
+    accounts, instance_type_sizes, settings, mails, all_sessions, log, faults,
 )  # fmt: skip
 
 
 def create_app(cloud: "Cloud") -> Console:
     """Return the console's application, for a listener of its own."""
     app = Console(cloud)
+    app.sockets = Sockets(cloud)
     app.before_request(_number)
     app.before_request(guard.check_request)
     app.after_request(answers.finish)

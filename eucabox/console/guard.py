@@ -116,10 +116,14 @@ def _check_origin() -> None:
     Browsers say where a request is from: Origin with every POST, Sec-Fetch-Site with all.
     """
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    own = [f"{scheme}://{request.headers['Host']}" for scheme in ("http", "https")]
+    is_ours = request.headers.get("Origin", "") in own and site == "same-origin"
     if request.method == "POST":
-        own = [f"{scheme}://{request.headers['Host']}" for scheme in ("http", "https")]
-        if request.headers.get("Origin", "") not in own or site != "same-origin":
+        if not is_ours:
             raise Forbidden("A form of another site, or of none, is not taken.")
+    elif "Upgrade" in request.headers:  # browsers let any page ask for a WebSocket, with cookies
+        if not is_ours:
+            raise Forbidden("Only pages of this console may open its sockets.")
     elif site not in ("same-origin", "none") and not _is_link():
         raise Forbidden("Other sites may have links to these pages, and nothing else of them.")
 

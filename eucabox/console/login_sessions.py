@@ -106,18 +106,26 @@ class LoginSessions:
     def find(self, token: str, *, is_use: bool = True) -> LiveSessionRow | None:
         """Return the live session of a secret; None where there is none. It is counted as used
         unless `is_use` is false: a page that renews itself is no sign of its visitor."""
-        if not is_token(token):
-            return None
+        row = self.look_up(hash_token(token)) if is_token(token) else None
+        if row and is_use:
+            self.count_use(row)
+        return row
+
+    def look_up(self, session_hash: str) -> LiveSessionRow | None:
+        """Return a session while it is live, and do not count it as used."""
         now = datetime.now(UTC)
         sql = """select s.*, account_id, password_reset_required from login_sessions s
           join users u using (user_id) where session_hash = ? and expires > ? and last_used > ?
           and s.password_created = u.password_created and u.password <> '' and u.disabled = 0"""
         bounds = (ids.time_text(now), ids.time_text(now - self._idle))
-        row = self._state.select_one(LiveSessionRow, sql, (hash_token(token), *bounds))
-        if row and is_use and ids.parse_time(row["last_used"]) < now - USED_AGAIN:
+        return self._state.select_one(LiveSessionRow, sql, (session_hash, *bounds))
+
+    def count_use(self, row: LiveSessionRow) -> None:
+        """Count a session as used now."""
+        now = datetime.now(UTC)
+        if ids.parse_time(row["last_used"]) < now - USED_AGAIN:
             where = {"session_hash": row["session_hash"]}
             self._state.update("login_sessions", where, last_used=ids.time_text(now))
-        return row
 
     def list_sessions(self, user_id: str) -> list[LoginSessionRow]:
         """Return a user's live sessions, the newest first."""

@@ -13,7 +13,7 @@ from eucabox.console.visitor import current_visitor, perform
 from eucabox.errors import Fault
 
 VERBOSE = "verbose"  # Eucalyptus' word: of every account, for the administrator
-NEWEST, EVENTS = 5, 8  # rows of a block
+NEWEST, EVENTS = 5, 6  # rows of a block
 FINDINGS_AGE = 600  # seconds after which the host is checked again
 ENDED = ("terminated", "shutting-down")
 BAD = ("warn", "FAIL")

@@ -15,12 +15,15 @@ from eucabox.iam.attempt_limits import AttemptLimits
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
+    from eucabox.console.sockets import Sockets
 
 MOST_BODY = 64 * 1024  # bytes of a form
 
 
 class Console(Flask):
     """The console's application, with what its pages need beside Flask's own."""
+
+    sockets: "Sockets"
 
     def __init__(self, cloud: "Cloud") -> None:
         super().__init__("eucabox.console", static_url_path="/static")

@@ -45,7 +45,7 @@ def load_visitor() -> Visitor:
     console = current_console()
     token = request.cookies.get(LOGIN_COOKIE, "")
     session = console.login_sessions.find(token, is_use=not is_renewal())
-    caller = _find_caller(session) if session else None
+    caller = find_caller(session) if session else None
     if session and caller:
         visitor = Visitor(token, session, caller)
     else:
@@ -56,11 +56,15 @@ def load_visitor() -> Visitor:
 
 
 def is_renewal() -> bool:
-    """Whether a page asks by itself for a part of it anew, and nobody need be there."""
+    """Whether a page asks by itself, for a part of it anew or for a socket, and nobody need be
+    there."""
+    if "Upgrade" in request.headers:
+        return True
     return request.method == "GET" and request.headers.get("X-Renewal") == "yes"
 
 
-def _find_caller(session: LiveSessionRow) -> Caller | None:
+def find_caller(session: LiveSessionRow) -> Caller | None:
+    """Return the user of a session, None for one that is gone."""
     try:
         accounts = current_console().cloud.accounts
         caller = accounts.user_of(session["account_id"], session["user_id"])
@@ -85,11 +89,21 @@ def perform(service: str, name: str, /, **params: object) -> Result:
     return perform_as(current_visitor().caller, service, name, **params)
 
 
+def judge(service: str, name: str, /, **params: object) -> None:
+    """Raise the Fault with which a verb would be refused to the user who is logged in."""
+    actions.judge(service, name, make_call(current_visitor().caller), dict(params))
+
+
 def perform_as(caller: Caller | None, service: str, name: str, /, **params: object) -> Result:
     """Perform a verb as a user who has just proved who it is, or as nobody."""
+    return actions.perform(service, name, make_call(caller), dict(params)) or {}
+
+
+def make_call(caller: Caller | None) -> Call:
+    """Return what a verb is told of this request, in the name of a caller."""
     cloud = current_console().cloud
     source = request.remote_addr or ""
-    call = Call(
+    return Call(
         cloud=cloud,
         caller=caller,
         request_id=str(g.request_id),
@@ -110,7 +124,6 @@ def perform_as(caller: Caller | None, service: str, name: str, /, **params: obje
             "https": "https" if cloud.config.api.https_port else "",
         },
     )
-    return actions.perform(service, name, call, dict(params)) or {}
 
 
 def begin_session(

@@ -234,10 +234,26 @@ class Domains:
             raise ScreenUnreadable(id=instance_id, reason="the guest has no screen now")
         return picture
 
-    def _take_screenshot(self, virt: VirConnect, instance_id: str, wake_up: bool) -> bytes:
+    def open_screen(self, instance_id: str) -> int | None:
+        """Return a descriptor that speaks VNC's protocol, RFB, with a guest's screen; None for a
+        guest that is not there, or was launched without one."""
+
+        def open_first(domain: VirDomain) -> int | None:
+            if fromstring(domain.XMLDesc(0)).find("devices/graphics") is None:
+                return None
+            return domain.openGraphicsFD(0, libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH)
+
+        return self._act("show", instance_id, open_first, PICTURE, key=f"show {instance_id}")
+
+    def look_up(self, virt: VirConnect, instance_id: str) -> VirDomain:
+        """Return a domain of ours; raises DomainNotOurs, or libvirt's own error."""
         domain = virt.lookupByName(instance_id)
         if self._owner(domain) != instance_id:
             raise DomainNotOurs(id=instance_id)
+        return domain
+
+    def _take_screenshot(self, virt: VirConnect, instance_id: str, wake_up: bool) -> bytes:
+        domain = self.look_up(virt, instance_id)
         if wake_up:
             domain.sendKey(libvirt.VIR_KEYCODE_SET_LINUX, KEY_HELD, [LEFT_SHIFT], 1, 0)
         stream = virt.newStream()
@@ -336,10 +352,7 @@ class Domains:
         key: str = "",
     ) -> T | None:
         def act_if_ours(virt: VirConnect) -> T:
-            domain = virt.lookupByName(instance_id)
-            if self._owner(domain) != instance_id:
-                raise DomainNotOurs(id=instance_id)
-            return act(domain)
+            return act(self.look_up(virt, instance_id))
 
         return self._run_on_own_connection(action, instance_id, act_if_ours, limit, key)
 

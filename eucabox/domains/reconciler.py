@@ -10,13 +10,13 @@ from eucabox import instance_states, logs
 from eucabox.config import Config
 from eucabox.domains import libvirt_logs, state_reasons
 from eucabox.domains.connection import REBOOTED, LibvirtConnection
-from eucabox.domains.console_readers import ConsoleReaders
 from eucabox.domains.health import Health
 from eucabox.domains.instance_rows import NEW_DOMAIN, InstanceRows, NodeRow, seconds_in_state
 from eucabox.domains.launcher import Launcher
 from eucabox.domains.libvirt_binding import libvirt
 from eucabox.domains.libvirt_domains import Domains, DomainState
 from eucabox.domains.rebooter import Rebooter
+from eucabox.domains.serial_lines import SerialLines
 from eucabox.domains.stopper import Stopper
 from eucabox.domains.termination import RETRY, Terminator
 from eucabox.errors import Fault
@@ -43,7 +43,7 @@ class Reconciler:
         rebooter: Rebooter,
         stopper: Stopper,
         health: Health,
-        consoles: ConsoleReaders,
+        consoles: SerialLines,
         capabilities: Callable[[], Capabilities],
     ) -> None:
         self.config = config

@@ -1,6 +1,7 @@
 """What a guest wrote to its serial port: the files of it, never a live console."""
 
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +52,50 @@ def tail(console: Path, most: int) -> tuple[bytes, datetime | None]:
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise ConsoleUnreadable(id=console.parent.name, reason=reason) from None
+
+
+@dataclass(frozen=True)
+class LogMark:
+    """A place in a console's file, which stays that when the file is moved away."""
+
+    inode: int
+    size: int
+
+    def go_back(self, count: int) -> "LogMark":
+        """Return the place so many bytes before, in the same file."""
+        return LogMark(self.inode, max(0, self.size - count))
+
+
+def read_marked(console: Path, most: int) -> tuple[bytes, LogMark]:
+    """Return the last `most` bytes and the place where they end; b"" without a file."""
+    try:
+        with console.open("rb") as opened:
+            facts = os.fstat(opened.fileno())
+            start = max(0, facts.st_size - most)
+            opened.seek(start)
+            content = opened.read(facts.st_size - start)
+        return content, LogMark(facts.st_ino, facts.st_size)
+    except OSError:
+        return b"", LogMark(0, 0)
+
+
+def read_since(console: Path, mark: LogMark, most: int) -> bytes:
+    """Return what was appended after a place, at most its last `most` bytes."""
+    older = console.with_name(console.name + ".0")
+    content = b""
+    for file in (older, console):
+        if content or file is console or _has_inode(file, mark):
+            end, place = read_marked(file, most)
+            new = place.size - mark.size if place.inode == mark.inode else place.size
+            content += end[max(0, len(end) - new) :] if new > 0 else b""
+    return content[-most:]
+
+
+def _has_inode(file: Path, mark: LogMark) -> bool:
+    try:
+        return file.stat().st_ino == mark.inode
+    except OSError:
+        return False
 
 
 def _read_end(file: Path, most: int) -> bytes:

@@ -17,7 +17,6 @@ from eucabox.hypervisor import architecture
 from eucabox.image import bundle, snapshot
 from eucabox.image.workers import Workers
 from eucabox.instance_states import BUNDLING, NO_REASON, InstanceState
-from eucabox.schema import BundleTaskRow
 from eucabox.state import State
 
 if TYPE_CHECKING:
@@ -36,6 +35,29 @@ BUNDLED_ACL = "ec2-bundle-read"
 
 class _StoppedError(Exception):
     """The cloud is being stopped; the task resumes at the next start."""
+
+
+class BundleTaskRow(TypedDict):
+    """A bundle task."""
+
+    bundle_id: str
+    instance_id: str
+    account_id: str
+    user_id: str
+    owner: str
+    bucket: str
+    prefix: str
+    state: str
+    progress: int
+    error_code: str
+    error_message: str
+    start_time: str
+    update_time: str
+    image_id: str | None
+    no_reboot: int
+    copied: int
+    restart: int
+    context: str
 
 
 class OwnedInstance(TypedDict):

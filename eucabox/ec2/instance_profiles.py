@@ -18,7 +18,6 @@ from eucabox.errors import (
     MissingParameter,
 )
 from eucabox.iam.rows import RoleRow
-from eucabox.schema import InstanceProfileAssociationRow
 from eucabox.state import State
 
 # The Amazon resource name of a profile p, in SQL.
@@ -45,6 +44,15 @@ class ProfileOfInstance(TypedDict):
     instance_profile_name: str
     role_id: str | None
     arn: str
+
+
+class InstanceProfileAssociationRow(TypedDict):
+    """Which instance profile an instance has."""
+
+    association_id: str
+    instance_id: str
+    instance_profile_id: str
+    created: str
 
 
 class Association(InstanceProfileAssociationRow):

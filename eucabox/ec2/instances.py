@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from eucabox import ids
 from eucabox.config import NodeSection
@@ -99,6 +99,36 @@ def addresses(state: State) -> set[str]:
     sql = """select mac_address, private_ip_address from instances
       where state <> 'terminated' or launch_state = 'left'"""
     return {value for row in state.query(sql) for value in row.values() if value}
+
+
+class Reporter(Protocol):
+    """What knows why an instance is as it is: the node."""
+
+    def trouble(self, instance_id: str) -> "Report | None":
+        """Return what is wrong with a running guest, None for nothing."""
+
+    def queue(self, instance_id: str) -> str:
+        """Return what a launch waits for, or an empty text."""
+
+
+class Report(Protocol):
+    """What is wrong with a guest, in words."""
+
+    @property
+    def text(self) -> str:
+        """The words."""
+
+
+def find_node_reason(node: Reporter, instance_id: str, state: str) -> tuple[str, str] | None:
+    """Return code and message of the node's reason for a state, if any: the launch queue, or a
+    problem."""
+    code, text = "", ""
+    if state == "running":
+        trouble = node.trouble(instance_id)
+        code, text = "Server.InternalError", trouble.text if trouble else ""
+    elif state == "pending":
+        code, text = "pending", node.queue(instance_id)
+    return (code, f"{code}: {text}") if text else None
 
 
 def attach_tags_and_groups(state: State, rows: list[ListedInstance]) -> list[ListedInstance]:

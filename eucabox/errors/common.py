@@ -216,6 +216,22 @@ class ScreenUnreadable(Fault):
     code, text = "UnsupportedOperation", "There is no picture of the screen of {id}: {reason}."
 
 
+class ScreenUnavailable(Fault):
+    code, text = "UnsupportedOperation", "The screen of {id} can't be shown: {reason}."
+
+
+class ScreenMissing(Fault):
+    code = "UnsupportedOperation"
+    text = (
+        "{id} has no screen to show: it does not run, or it was launched by an earlier eucabox."
+        " Stop and start it, or launch another."
+    )
+
+
+class SerialConsoleUnavailable(Fault):
+    code, text = "UnsupportedOperation", "{id} has no serial console to type at: {reason}."
+
+
 class ScreensBusy(Fault):
     code = "RequestLimitExceeded"
     text = "{count} pictures of screens are being made, which is the limit. Try again in a moment."

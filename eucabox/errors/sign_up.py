@@ -17,6 +17,19 @@ class MailQueueFull(Fault):
     text = "{count} letters wait to be sent, which is the limit. Try again later."
 
 
+class NoSuchMail(Fault):
+    code, text = "NoSuchEntity", "There is no letter {id}: it was dropped, or is too old."
+
+
+class MailNotWaiting(Fault):
+    code = "IncorrectState"
+    text = "The letter {id} does not wait: what is sent or given up has no text any more."
+
+
+class MailTestBusy(Fault):
+    code, text = "Throttling", "A test letter is on its way already. Try again in a moment."
+
+
 class BadMailAddress(Fault):
     code = "InvalidParameterValue"
     text = (

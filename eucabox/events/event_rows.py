@@ -1,10 +1,29 @@
-"""Reads the table of events; writes nothing."""
+"""The rows of the table of events, and how they are found; writes none."""
+
+from typing import TypedDict
 
 from eucabox.events.event_filter import EventFilter
-from eucabox.schema import EventRow
 from eucabox.state import State
 
 MOST_LISTED = 1000
+
+
+class EventRow(TypedDict):
+    """What happened. `user` is ACCOUNT_ID/USER, "" for the cloud itself; `resources` are names, a
+    line each; `outcome` is "ok", an error's code, or the state that an instance came to."""
+
+    event_id: int
+    time: str
+    account_id: str
+    user: str
+    service: str
+    action: str
+    resources: str
+    outcome: str
+    reason: str
+    request_id: str
+    source: str
+    refused: int
 
 
 def list_events(

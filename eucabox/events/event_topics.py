@@ -22,6 +22,8 @@ _BOOTSTRAP = {
     "ApproveSignUp": ("sign-ups", "users", "mails"),
     "RejectSignUp": ("sign-ups", "mails"),
     "RescanBuckets": ("buckets",),
+    "RetryMail": ("mails",),
+    "DropMail": ("mails",),
 }
 # Members that name what a verb is about, and members of answers that name what it made.
 _NAMES = (

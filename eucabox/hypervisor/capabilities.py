@@ -21,6 +21,8 @@ class Capabilities:
     ide_disks: str = _row("`diskBus` ide")
     partition_table: str = _row("sda1, sda2 and sda3 are parts of one disk")
     screenshots: str = _row("GetConsoleScreenshot")
+    screen: str = _row("the console shows the screen, over VNC without a port")
+    serial_console: str = _row("the console has a serial line to type at")
     console_file: str = _row("libvirt writes the console's output into a file")
     reboot_in_place: str = _row("a reboot keeps the domain, and a deaf guest is reset in it")
     pause_when_full: str = _row("a guest stands still while the host's disk is full")

@@ -161,10 +161,20 @@ def _serial(devices: ET.Element, domain: Domain) -> None:
     add(console, "target", type="serial", port="0")
 
 
+def _screen(devices: ET.Element, host: Architecture) -> None:
+    """Let libvirt hand out the screen: nothing listens, and no viewer throws another out."""
+    graphics = add(devices, "graphics", type="vnc", sharePolicy="force-shared")
+    add(graphics, "listen", type="none")
+    # A pointer that is where the viewer's is. A PC has a keyboard of its own.
+    add(devices, "input", type="tablet", bus="virtio")
+    if not host.has_bios:
+        add(devices, "input", type="keyboard", bus="virtio")
+
+
 def _helpers(devices: ET.Element, host: Architecture) -> None:
-    # For screenshots. Without a `graphics` element nothing listens for viewers.
     card = {"type": "vga", "vram": "16384"} if host.has_bios else {"type": "virtio"}
     add(add(devices, "video"), "model", **card, heads="1")
+    _screen(devices, host)
     add(devices, "memballoon", model="virtio")
     rng = add(devices, "rng", model="virtio")
     add(rng, "backend", text="/dev/urandom", model="random")

@@ -46,6 +46,7 @@ def capabilities() -> Capabilities:
         ide_disks="Xen's guests have its own disk, blkfront",
         partition_table="each is a device of its own, without a partition table, as EC2 had them",
         screenshots="libvirt takes none of a Xen guest",
+        screen="libvirt hands out no screen of a Xen guest without a port",
         console_file="eucabox reads the console and writes the file itself",
         reboot_in_place="each reboot makes a new domain with the same disk",
         pause_when_full="the guest's writes fail",

@@ -114,6 +114,15 @@ aws_access_key_id = {access_key}
 aws_secret_access_key = {secret_key}
 """
 
+S3CMD = """\
+[default]
+access_key = {access_key}
+secret_key = {secret_key}
+host_base = {host}
+host_bucket = {host}
+use_https = False
+"""
+
 AWS_PROFILE = "eucabox"
 SECRET, PUBLIC = 0o600, 0o644
 
@@ -142,6 +151,24 @@ def endpoint(config: Config, host: str = "") -> str:
         f"[{host_name}]" if ":" in host_name and not host_name.startswith("[") else host_name
     )
     return f"http://{bracketed}:{config.api.port}"
+
+
+def write_profiles(config: Config, host: str, access_key: str, secret_key: str) -> dict[str, str]:
+    """Return the settings of clients that need no more than a key, by the files they belong in;
+    `host` is as `endpoint` has it."""
+    address = endpoint(config, host)
+    facts = {
+        "access_key": access_key,
+        "secret_key": secret_key,
+        "profile": AWS_PROFILE,
+        "region": config.cloud.region,
+        "endpoint": address,
+        "host": address.partition("://")[2],
+    }
+    templates = {
+        "~/.aws/config": AWS_CONFIG, "~/.aws/credentials": AWS_CREDENTIALS, "~/.s3cfg": S3CMD,
+    }  # fmt: skip
+    return {file: template.format(**facts) for file, template in templates.items()}
 
 
 def credentials_command(config: Config) -> str:

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 from eucabox import ids, steady_clock
-from eucabox.errors import MailQueueFull
+from eucabox.errors import MailNotWaiting, MailQueueFull, NoSuchMail
 from eucabox.mail.letter import Letter, parse_address
-from eucabox.schema import MailRow
 from eucabox.seal import Seal
 from eucabox.state import State
 
@@ -18,13 +17,14 @@ MOST_WAITING = 1000
 MOST_FINISHED = 1000  # that are kept to be looked at, the newest
 FINISHED_KEPT = timedelta(days=30)
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 1800.0  # seconds after the first try, and at most
+LONGEST_ID = 60  # characters of one that is no letter's
 LONG_WORD = re.compile(r"[A-Za-z0-9_-]{16,}")  # as codes are
 _LISTED = """mail_id, recipient, subject, state, tries, created, created_clock, tried_clock,
   finished, problem"""
 
 
 class ListedMailRow(TypedDict):
-    """A letter without its body."""
+    """A letter that leaves, without its body."""
 
     mail_id: str
     recipient: str
@@ -38,12 +38,19 @@ class ListedMailRow(TypedDict):
     problem: str
 
 
+class MailRow(ListedMailRow):
+    """A letter with its `body`, which is sealed, and None once the letter is finished."""
+
+    body: bytes | None
+
+
 class MailQueue:
     """The letters that wait, and for a while those that were sent or given up."""
 
     def __init__(self, state: State, seal: Seal) -> None:
         self._state = state
         self._seal = seal
+        self._is_hurried = False
 
     def post(self, letter: Letter) -> str:
         """Put a letter into the queue, within the caller's transaction; return its id.
@@ -77,6 +84,25 @@ class MailQueue:
         sql = f"select {_LISTED} from mails order by created desc, rowid desc"
         return self._state.select(ListedMailRow, sql)
 
+    def retry(self, mail_id: str) -> None:
+        """Have a letter that waits tried at once; raises NoSuchMail and MailNotWaiting."""
+        with self._state.transaction():
+            if self._find(mail_id)["state"] != WAITING:
+                raise MailNotWaiting(id=mail_id)
+            self._state.update("mails", {"mail_id": mail_id}, tries=0, tried_clock="")
+        self._is_hurried = True
+
+    def drop(self, mail_id: str) -> None:
+        """Forget a letter, whether it waits or is finished; raises NoSuchMail."""
+        with self._state.transaction():
+            self._find(mail_id)
+            self._state.delete("mails", {"mail_id": mail_id})
+
+    def take_hurry(self) -> bool:
+        """Tell whether the operator wants a letter tried at once, and forget it."""
+        is_hurried, self._is_hurried = self._is_hurried, False
+        return is_hurried
+
     def list_due(self) -> list[str]:
         """Return the ids of the letters whose pause is over, those with fewer tries first."""
         sql = f"select {_LISTED} from mails where state = ? order by tries, created, rowid"
@@ -84,12 +110,13 @@ class MailQueue:
         return [row["mail_id"] for row in rows if _is_due(row)]
 
     def begin_try(self, mail_id: str) -> tuple[Letter, datetime]:
-        """Note that a letter is tried, and return it with the time when it was posted."""
+        """Note that a letter is tried, and return it with the time when it was posted.
+
+        Raises NoSuchMail where it was dropped meanwhile.
+        """
         with self._state.transaction():
-            sql = "select * from mails where mail_id = ?"
-            row = self._state.select_one(MailRow, sql, (mail_id,))
-            assert row is not None  # only the sender's thread finishes letters
-            assert row["body"] is not None
+            row = self._find(mail_id)
+            assert row["body"] is not None  # only the sender's thread finishes letters
             times = {"tries": row["tries"] + 1, "tried_clock": steady_clock.reading()}
             self._state.update("mails", {"mail_id": mail_id}, **times)
         body = self._seal.open(row["body"], _purpose(mail_id)).decode()
@@ -126,6 +153,12 @@ class MailQueue:
           (finished < ? or mail_id not in ({newest}))"""
         with self._state.transaction() as database:
             database.execute(sql, (WAITING, earliest, WAITING, MOST_FINISHED))
+
+    def _find(self, mail_id: str) -> MailRow:
+        row = self._state.select_one(MailRow, "select * from mails where mail_id = ?", (mail_id,))
+        if row is None:
+            raise NoSuchMail(id=mail_id[:LONGEST_ID])
+        return row
 
     def _finish(self, mail_id: str, state: str, problem: str) -> None:
         columns = {"state": state, "problem": problem, "finished": ids.now(), "body": None}

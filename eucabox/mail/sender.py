@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from eucabox import logs
 from eucabox.config import Config
-from eucabox.errors import Fault
+from eucabox.errors import Fault, NoSuchMail
 from eucabox.mail.letter import make_message
 from eucabox.mail.queue import MailQueue, hide_codes, pause_after
 from eucabox.mail.smtp import DeliveryError, SmtpClient
@@ -80,7 +80,8 @@ class MailSender:
             self._queue.drop_finished()
             self._tidy()
         mail, self._mail = self._mail, self._get_config().mail
-        if mail != self._mail or not self._mail.server:  # what was wrong may be right now
+        is_hurried = self._queue.take_hurry()
+        if is_hurried or mail != self._mail or not self._mail.server:  # it may be right now
             self._set_problem("")
         if self._mail.server and now >= self._resume:
             self._send_due()
@@ -96,6 +97,8 @@ class MailSender:
         try:
             letter, created = self._queue.begin_try(mail_id)
             message = make_message(letter, mail_id, created, mail.sender)
+        except NoSuchMail:  # the operator dropped it
+            return True
         except (Fault, ValueError) as unreadable:  # such as one sealed with another key
             failure = DeliveryError(str(unreadable), is_final=True, is_of_server=False)
             self._handle_failure(mail_id, failure, failure.reason)

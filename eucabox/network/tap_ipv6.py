@@ -1,7 +1,8 @@
 """Keeps IPv6 addresses off instances' devices from their first moment; makes no device.
 
-Nobody speaks IPv6 to a tap. Yet the kernel gives each an address a second after it is switched on,
-and browsers on this host drop the requests that wait when an address comes or goes.
+Nobody speaks IPv6 to a tap. Yet the kernel gives each an address: a tentative one as it is switched
+on, of which it tells others a second or two later, once nobody else has it. Browsers on this host
+drop the requests that wait when an address that they know of comes or goes.
 """
 
 import logging

@@ -17,13 +17,21 @@ from eucabox import gil_turns
 from eucabox.api import HEALTH
 from eucabox.server import waiting_connections
 from eucabox.server.request import FORM, HttpRequest
-from eucabox.server.sockets import PIECE, count_traffic, make_stream, set_socket_timeouts
+from eucabox.server.sockets import (
+    PIECE,
+    clear_socket_timeouts,
+    count_traffic,
+    make_stream,
+    set_socket_timeouts,
+)
 from eucabox.server.worker_threads import TransferRate
 
 if TYPE_CHECKING:
     from eucabox.server.listener import Listener
 
 log = logging.getLogger("eucabox.server")
+# Who goes on with a connection gets its socket, which never blocks, and what was received early.
+Taker = Callable[[socket.socket, bytes], None]
 
 FORM_SECONDS = 60  # for a whole form, which is read before its signature is checked
 DRAINS = 16  # pieces that are thrown away before other connections get a turn
@@ -44,6 +52,7 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
     wants = select.EPOLLIN
     waiting_since = due = 0.0  # since when it is with no thread, and until when it may be
     _awaited = ""
+    _taker: Taker | None = None
     _lingering = _closed = False
 
     def __init__(self, server: "Listener", sock: socket.socket, source: str) -> None:
@@ -190,9 +199,25 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
 
     # --- the end --------------------------------------------------------------------------------
 
+    def take_over(self, taker: Taker) -> None:
+        """Give the socket to `taker` once the request at hand is done, for which nothing is sent.
+
+        It is called in this request's thread, which goes back to the pool after it. From then on
+        the connection counts as closed here: it is not counted, limited or cut off any more.
+        """
+        self._taker = taker
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether another goes on with the socket."""
+        return self._taker is not None
+
     def close(self) -> None:
         """Close, and let a client that is still sending read our answer first: closing with
         unread bytes would reset the connection and take the answer with it."""
+        if self._taker is not None and not self._closed:
+            self._hand_over(self._taker)
+            return
         if self.lingers and self.server.ready and not self._lingering:
             with contextlib.suppress(OSError, ValueError):
                 self.socket.shutdown(socket.SHUT_WR)
@@ -211,6 +236,16 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         with contextlib.suppress(OSError, ValueError):
             super().close()
         self.socket.close()
+
+    def _hand_over(self, taker: Taker) -> None:
+        self._closed = True
+        self.server.waiting.forget(self)
+        try:
+            clear_socket_timeouts(self.socket)
+            taker(self.socket, self.rfile.peek())
+        except BaseException:
+            self.socket.close()
+            raise
 
     def _handshake(self) -> bool:
         if self.handshake_done or not isinstance(self.socket, ssl.SSLSocket):

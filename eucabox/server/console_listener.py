@@ -4,6 +4,7 @@ import threading
 
 from eucabox.cloud import Cloud
 from eucabox.console.application import create_app
+from eucabox.console.site import Console
 from eucabox.server.guest_listeners import TEND_SECONDS, BridgeListener, Place
 from eucabox.server.listener import Listener, Tls
 
@@ -17,6 +18,7 @@ class ConsoleListener:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._tls: Tls | None = None
+        self._apps: list[Console] = []
         self._closing = threading.Event()
         self._door = BridgeListener(cloud, "console", self._find_place, self._make)
 
@@ -38,8 +40,10 @@ class ConsoleListener:
             self._tls.load()
 
     def close(self) -> None:
-        """Try no more; the one that is open is the caller's to shut."""
+        """Try no more, and close the WebSockets; the one that is open is the caller's to shut."""
         self._closing.set()
+        for app in self._apps:
+            app.sockets.close()
 
     def _retry(self) -> None:
         while not self.listeners and not self._closing.wait(TEND_SECONDS):
@@ -53,9 +57,11 @@ class ConsoleListener:
         settings = self._cloud.config.console
         if settings.is_https:
             self._tls = Tls(*self._cloud.accounts.server_certificate())
+        app = create_app(self._cloud)
+        self._apps = [app]
         return Listener(
             (place.address, place.port),
-            create_app(self._cloud),
+            app,
             settings.threads,
             ("console", "port"),
             self._tls,

@@ -65,7 +65,9 @@ class Gateway(wsgi.Gateway_10):
         req.inheaders = {
             name.title().encode(): value.encode("latin-1") for name, value in req.fields.items()
         }
-        return super().get_environ()  # type: ignore[no-untyped-call]
+        environ = super().get_environ()  # type: ignore[no-untyped-call]
+        environ["eucabox.take_over"] = req.conn.take_over
+        return environ
 
 
 class Listener(wsgi.Server):

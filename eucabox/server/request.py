@@ -152,7 +152,11 @@ class HttpRequest(cheroot.HTTPRequest):
             self.conn.wfile.write(b"0\r\n\r\n")
 
     def send_headers(self) -> None:
-        """Send the response head. A large unread body ends the connection."""
+        """Send the response head. A large unread body ends the connection; one that another has
+        taken gets nothing from here."""
+        if self.conn.is_taken:
+            self.close_connection = True
+            return
         self._finish_body()
         super().send_headers()
 

@@ -237,6 +237,13 @@ def set_socket_timeouts(sock: socket.socket, seconds: float) -> None:
     sock.setblocking(True)
 
 
+def clear_socket_timeouts(sock: socket.socket) -> None:
+    """Let no call on the socket wait, and none be ended by the kernel."""
+    if not isinstance(sock, ssl.SSLSocket):
+        set_socket_timeouts(sock, 0)
+    sock.setblocking(False)
+
+
 def send_file(sock: socket.socket, descriptor: int, offset: int, count: int) -> None:
     """Send part of a file without copying it; OSError if it ends before."""
     end = offset + count

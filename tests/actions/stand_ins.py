@@ -77,6 +77,7 @@ class StandInNetwork:
     subnet: IPv4Network = field(default_factory=lambda: IPv4Network("172.30.64.0/28"))
 
     heard: set[str] = field(default_factory=set)
+    api_address: str | None = "172.30.64.1"
 
     def has_seen_traffic(self, instance_id: str) -> bool:
         return instance_id in self.heard
@@ -242,6 +243,9 @@ class World:
         rooms: Any = (self.cloud.store, self.cloud.accounts, self.cloud.images, self.node)
         queue, get_config = MailQueue(state, Seal(config.cloud.data_dir / "key")), lambda: config
         self.cloud.sign_ups = SignUps(get_config, state, self.cloud.accounts, queue, Attempts())
+        self.cloud.mail = queue
+        self.cloud.findings = SimpleNamespace(read=lambda max_age: ([], ""))
+        self.cloud.facts = lambda: {"problems": []}
         self.cloud.bundles = StandInBundles(config, state, *rooms)
 
     def call(self, caller: Caller | None = ALICE, version: str = "2016-11-15") -> Call:

@@ -1,6 +1,7 @@
 """A console over a real database, without listeners, and browsers that ask it in one process."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -57,7 +58,11 @@ class Visit:
         return self.send("GET", path, headers=headers)
 
     def post(
-        self, path: str, form: dict[str, str] | None = None, csrf: str | None = None, **headers: str
+        self,
+        path: str,
+        form: Mapping[str, Any] | None = None,
+        csrf: str | None = None,
+        **headers: str,
     ) -> TestResponse:
         """Send a form as a page of the console would, with its token."""
         fields = {"csrf": self.csrf if csrf is None else csrf, **(form or {})}

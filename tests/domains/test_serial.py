@@ -67,3 +67,24 @@ def test_a_console_whose_folder_is_gone_is_not_made_anew(tmp_path: Path) -> None
     with pytest.raises(FileNotFoundError):
         serial.append(tmp_path / "i-1" / "console.log", b"late")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_came_after_a_place_is_found_also_when_the_file_was_moved_away(tmp_path: Path) -> None:
+    console = tmp_path / "console.log"
+    console.write_bytes(b"before")
+    content, mark = serial.read_marked(console, 4)
+    assert (content, mark.size) == (b"fore", 6)
+    with console.open("ab") as file:
+        file.write(b", and after")
+    assert serial.read_since(console, mark, 100) == b", and after"
+    assert serial.read_since(console, mark, 5) == b"after"
+    assert serial.read_since(console, mark.go_back(4), 100) == b"fore, and after"
+    console.rename(tmp_path / "console.log.0")
+    console.write_bytes(b"; anew")
+    assert serial.read_since(console, mark, 100) == b", and after; anew"
+
+
+def test_without_a_file_nothing_came(tmp_path: Path) -> None:
+    content, mark = serial.read_marked(tmp_path / "console.log", 4)
+    assert content == b""
+    assert serial.read_since(tmp_path / "console.log", mark, 100) == b""

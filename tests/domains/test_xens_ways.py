@@ -207,6 +207,6 @@ def test_a_screenshot_is_refused_in_the_drivers_words(house: House) -> None:
 def test_a_console_that_libvirt_can_not_open_disturbs_nothing(house: House) -> None:
     with house.node() as node:
         instance_id = house.launch(node)
-        house.wait(lambda: instance_id not in node._consoles._streams)
+        house.wait(lambda: instance_id not in node._consoles._lines)
         assert node.console_output(instance_id)[0] == b""
         assert isinstance(node._connection, LibvirtConnection)

@@ -14,11 +14,11 @@ from eucabox import errors
 from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.ec2 import bundle_tasks as room
-from eucabox.ec2.bundle_tasks import BundleTasks
+from eucabox.ec2.bundle_tasks import BundleTaskRow, BundleTasks
 from eucabox.iam.accounts import Accounts
 from eucabox.image import bundle, snapshot
 from eucabox.images import Images
-from eucabox.schema import BundleTaskRow, ImageRow, InstanceRow
+from eucabox.schema import ImageRow, InstanceRow
 from eucabox.state import State
 from eucabox.store.types import ObjectProperties
 from tests.image.disks import MIB, ext, qcow2

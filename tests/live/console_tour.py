@@ -176,15 +176,17 @@ def list_plain_pages(adapter: MapAdapter) -> list[str]:
 
 def list_addresses(visit: Visit) -> list[str]:
     """Return the addresses of the pages, as they are found by following links from all plain ones:
-    a few of each endpoint. What is no whole page, such as a part of one, is left out."""
+    a few of each endpoint, none that differs by its query alone. What is no whole page, such as a
+    part of one, is left out."""
     adapter = bind_addresses()
     waiting, seen, found = list_plain_pages(adapter), set[str](), list[str]()
     counts: Counter[str] = Counter()
     while waiting:
         address = waiting.pop(0)
-        if address in seen:
+        path = address.partition("?")[0]
+        if path in seen:
             continue
-        seen.add(address)
+        seen.add(path)
         endpoint = find_endpoint(adapter, address)
         if not endpoint or counts[endpoint] >= OF_ENDPOINT:
             continue

@@ -14,6 +14,7 @@ OUTSIDE = (
     "/recover?code=x", "/confirm?code=x", "/none",
 )  # fmt: skip
 MOST_NAME = 80  # characters of a picture's name
+MOST_HEIGHT = 4000  # pixels of a page
 
 
 def take(visit: Visit, folder: Path, addresses: Sequence[str], prefix: str = "") -> None:
@@ -33,12 +34,17 @@ def name_picture(address: str) -> str:
 def take_page(visit: Visit, folder: Path, name: str) -> None:
     """Take the page as it is."""
     page = visit.page
-    for size, (width, height) in SIZES.items():
-        page.set_viewport_size({"width": width, "height": height})
+    for size, (width, window) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": window})
         for dark in (False, True):
             page.emulate_media(color_scheme="dark" if dark else "light")
             colours = "dark" if dark else "light"
-            page.screenshot(path=str(folder / f"{name}-{size}-{colours}.png"), full_page=True)
+            height = min(MOST_HEIGHT, page.evaluate("document.documentElement.scrollHeight"))
+            page.screenshot(
+                path=str(folder / f"{name}-{size}-{colours}.png"),
+                full_page=True,
+                clip={"x": 0, "y": 0, "width": width, "height": height},
+            )
 
 
 def take_moments(visit: Visit, folder: Path) -> None:

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from eucabox.cli import main
-from eucabox.domains import health, libvirt_logs, processes
-from eucabox.errors import ScreensBusy, ScreenUnreadable
+from eucabox.domains import health, libvirt_domains, libvirt_logs, processes
+from eucabox.errors import DomainHung, ScreensBusy, ScreenUnreadable
 from eucabox.image.tiny_guest import TinyGuest
 from eucabox.node import Node
 from eucabox.state import State
@@ -99,6 +99,30 @@ def reboot(house: House, node: Node, instance_id: str) -> None:  # noqa: F811
     house.want(instance_id, "reboot")
     node.wake()
     until(lambda: row_of(house.state, instance_id)["wanted"] == "")
+
+
+def test_what_guests_use_is_counted_and_one_that_hangs_hides_no_other(quick: House) -> None:
+    with quick.node() as node:
+        sick, sound = launch(quick, node), launch(quick, node)
+        for each in (sick, sound):
+            says(node, each, READY)
+        node.usage.look()
+        time.sleep(1)
+        node.usage.look()
+        (sample,) = node.usage.list_samples(sound)
+        assert sample.cpus > 0
+        assert sample.memory_bytes and sample.memory_bytes > 2**24
+        assert None not in (sample.disk_read, sample.disk_write)
+        assert None not in (sample.network_in, sample.network_out)
+        with halted(process(quick, sick)):
+            with suppress(DomainHung):  # the first that asks it may wait for it
+                node.usage.look()
+            before = len(node.usage.list_samples(sound))
+            for _ in range(2):
+                began = time.monotonic()
+                node.usage.look()
+                assert time.monotonic() - began < libvirt_domains.COUNT
+            assert len(node.usage.list_samples(sound)) == before + 2
 
 
 def test_two_hung_guests_hold_up_nobody_and_are_not_terminated_before_they_are_gone(

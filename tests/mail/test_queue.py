@@ -8,7 +8,7 @@ import pytest
 
 from eucabox import ids, steady_clock
 from eucabox.config import Config
-from eucabox.errors import BadMailAddress, MailQueueFull
+from eucabox.errors import BadMailAddress, MailNotWaiting, MailQueueFull, NoSuchMail
 from eucabox.mail import Letter, MailQueue, queue
 from eucabox.mail.letter import make_message, parse_address
 from eucabox.seal import Seal
@@ -142,3 +142,27 @@ def test_each_address_that_is_taken_can_be_written_to(name: str) -> None:
     assert (address.username, address.domain) == (name.lower(), "example.org")
     assert read["Subject"] == letter.subject
     assert "Bcc" not in read
+
+
+def test_a_letter_is_tried_at_once_where_the_operator_wants_it(
+    mails: MailQueue, state: State
+) -> None:
+    mail_id = mails.post(letter())
+    mails.begin_try(mail_id)
+    assert mails.list_due() == []
+    assert not mails.take_hurry()
+    mails.retry(mail_id)
+    assert mails.list_due() == [mail_id]
+    assert (mails.take_hurry(), mails.take_hurry()) == (True, False)
+    mails.mark_sent(mail_id)
+    with pytest.raises(MailNotWaiting):
+        mails.retry(mail_id)
+
+
+def test_a_letter_that_is_dropped_is_gone(mails: MailQueue) -> None:
+    mail_id = mails.post(letter())
+    mails.drop(mail_id)
+    assert mails.list_all() == []
+    for change in (mails.drop, mails.retry, mails.begin_try):
+        with pytest.raises(NoSuchMail):
+            change(mail_id)

@@ -177,3 +177,21 @@ def test_it_stops_at_once_while_a_server_is_silent(desk: Desk) -> None:
         assert time.monotonic() - began < 1.5
     assert not any(thread.name == "mail" for thread in threading.enumerate())
     assert desk.states() == [("waiting", 1, "")]
+
+
+def test_an_operator_who_retries_ends_the_pause_of_a_server(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "FIRST_PAUSE", 600.0)
+    monkeypatch.setattr(queue, "LONGEST_PAUSE", 600.0)
+    handler = Handler()
+    dropped, kept = desk.post("ann@example.com"), desk.post("bob@example.com")
+    desk.sender.look()
+    with post_office.serve(handler, desk.port):
+        desk.sender.look()
+        assert handler.recipients == []
+        desk.queue.drop(dropped)
+        desk.queue.retry(kept)
+        desk.sender.look()
+    assert handler.recipients == ["bob@example.com"]
+    assert desk.notes[-1] == ""

@@ -8,6 +8,7 @@ from typing import TypedDict
 from eucabox import ids
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import bundle_tasks, image_access, instances, tags
+from eucabox.ec2.bundle_tasks import BundleTaskRow
 from eucabox.ec2.filters import Columns, Filter, select
 from eucabox.ec2.listed_instance import ListedInstance
 from eucabox.ec2.tags import TagSpecification
@@ -25,7 +26,6 @@ from eucabox.image.bundle import NAME
 from eucabox.s3 import access
 from eucabox.s3.post_policy import check
 from eucabox.s3.request_context import DetachedRequest
-from eucabox.schema import BundleTaskRow
 from eucabox.store.paths import check_bucket_name
 from eucabox.validation import check_text, to_api_name
 

@@ -381,16 +381,10 @@ def _find_trouble(call: Call, row: ListedInstance) -> Trouble | None:
 
 
 def _add_reason(call: Call, row: ListedInstance) -> None:
-    """Add the node's reason for the state, if any: the launch queue, or a problem."""
-    trouble = _find_trouble(call, row)
-    if trouble is not None:
-        code, text = "Server.InternalError", trouble.text
-    elif row["state"] == "pending":
-        code, text = "pending", call.cloud.node.queue(row["instance_id"])
-    else:
-        return
-    if text:
-        row["state_reason_code"], row["state_reason_message"] = code, f"{code}: {text}"
+    """Add the node's reason for the state, if any."""
+    reason = instances.find_node_reason(call.cloud.node, row["instance_id"], row["state"])
+    if reason:
+        row["state_reason_code"], row["state_reason_message"] = reason
 
 
 def _check(call: Call, row: ListedInstance) -> CheckedInstance:

@@ -12,7 +12,7 @@ from eucabox.console.site import current_console
 from eucabox.console.visitor import current_visitor, perform
 from eucabox.errors import Fault, NoActiveCredential
 from eucabox.iam.certificate_authority import fingerprint
-from eucabox.iam.credentials_folder import AWS_PROFILE, endpoint
+from eucabox.iam.credentials_folder import AWS_PROFILE, endpoint, write_profiles
 
 pages = Blueprint("credentials", __name__)
 MOST_ID = 128
@@ -108,11 +108,13 @@ def _show_page(status: int = 200, **shown: object) -> Response:
     caller = current_visitor().caller
     assert caller is not None
     blanks = {"problem": "", "note": "", "made_key": None, "made_certificate": None}
+    keys = _list_keys()
     page = render_template(
         "credentials.html",
         **{
             **blanks,
-            "keys": _list_keys(),
+            "keys": keys,
+            "profiles": _write_profiles(keys, shown.get("made_key")),
             "certificates": _list_certificates(),
             "endpoint": endpoint(config, _find_api_host()),
             "profile": AWS_PROFILE,
@@ -122,6 +124,17 @@ def _show_page(status: int = 200, **shown: object) -> Response:
         },
     )
     return make_response(page, status)
+
+
+def _write_profiles(keys: list[dict[str, Any]] | None, made_key: object) -> dict[str, str]:
+    """The settings of clients, with the key that was just made or else without any secret."""
+    if isinstance(made_key, dict):
+        key_id, secret = made_key["access_key_id"], made_key["secret_access_key"]
+    else:
+        active = [each["access_key_id"] for each in keys or [] if each["status"] == "Active"]
+        key_id, secret = active[0] if active else "ACCESS_KEY", "SECRET_KEY"
+    config = current_console().cloud.config
+    return write_profiles(config, _find_api_host(), key_id, secret)
 
 
 def _list_keys() -> list[dict[str, Any]] | None:

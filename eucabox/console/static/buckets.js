@@ -76,14 +76,21 @@
       } finally {
         giveSlot();
       }
-      await pause(rest);
+      await pause(transfer, rest);
     }
   }
-  function pause(seconds) {
+  // So many seconds, or until the network is back, or nobody wants the file any more.
+  function pause(transfer, seconds) {
     return new Promise((done) => {
-      const over = () => { clearTimeout(timer); removeEventListener("online", over); done(); };
+      const over = () => {
+        clearTimeout(timer);
+        removeEventListener("online", over);
+        transfer.pauses.delete(over);
+        done();
+      };
       const timer = setTimeout(over, seconds * 1000);
       addEventListener("online", over);
+      transfer.pauses.add(over);
     });
   }
   // The token of a session that began since, in this window or another.
@@ -108,7 +115,7 @@
 
   class Transfer {
     constructor(file, key) {
-      Object.assign(this, {file, key, sent: 0, isOver: false, requests: new Set(), uploadId: ""});
+      Object.assign(this, {file, key, sent: 0, isOver: false, requests: new Set(), pauses: new Set(), uploadId: ""});
       this.memory = `upload ${address} ${key} ${file.size} ${file.lastModified}`;
     }
 
@@ -223,6 +230,7 @@
       this.isOver = true;
       for (const request of this.requests) request.abort();
       this.requests.clear();
+      for (const over of [...this.pauses]) over();
     }
     async cancel() {
       const id = this.uploadId;

@@ -155,7 +155,7 @@ countChosen();
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button, summary");
   if (!button) return;
-  const {copy, copyText, reveal} = button.dataset;
+  const {copy, copyText, fill, reveal} = button.dataset;
   if (button.matches(".sure > summary")) {
     const form = button.nextElementSibling;
     event.preventDefault();
@@ -164,6 +164,8 @@ document.addEventListener("click", async (event) => {
     await navigator.clipboard?.writeText(copyText ?? document.getElementById(copy).textContent);
     button.classList.add("done");
     setTimeout(() => button.classList.remove("done"), 1500);
+  } else if (fill) {
+    document.getElementById(fill).value = button.value;
   } else if (reveal) {
     const field = document.getElementById(reveal), shown = field.type === "text";
     field.type = shown ? "password" : "text";

@@ -59,7 +59,8 @@ image snapshot: CopyImage RegisterImage
 instance:
   AssociateIamInstanceProfile DisassociateIamInstanceProfile ReplaceIamInstanceProfileAssociation
   DescribeInstanceAttribute GetConsoleOutput GetConsoleScreenshot GetPasswordData
-  ModifyInstanceMetadataOptions MonitorInstances RebootInstances ResetInstanceAttribute
+  ModifyInstanceMetadataOptions MonitorInstances OpenScreen OpenSerialConsole RebootInstances
+  ResetInstanceAttribute
   StartInstances StopInstances TerminateInstances UnmonitorInstances
 instance security-group volume: ModifyInstanceAttribute
 instance snapshot volume: CreateReplaceRootVolumeTask CreateSnapshots

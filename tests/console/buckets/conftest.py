@@ -68,10 +68,10 @@ def send_bytes(visit: Visit, path: str, body: bytes, **headers: str) -> TestResp
         "Sec-Fetch-Site": "same-origin",
         "X-CSRF-Token": visit.csrf,
         "Content-Type": "application/octet-stream",
-        "Content-Length": str(len(body)),
         **headers,
     }
-    return visit.send("POST", path, data=body, headers=sent)
+    length = {"CONTENT_LENGTH": str(len(body))}
+    return visit.send("POST", path, data=body, headers=sent, environ_overrides=length)
 
 
 def follow(visit: Visit, response: TestResponse) -> str:

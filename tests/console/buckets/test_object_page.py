@@ -35,10 +35,9 @@ def verify(link: str, accounts: Accounts, now: datetime) -> Caller | None:
     """Who signed a link, as S3 finds it."""
     parts = urlsplit(link)
     request = Request(
-        "GET", link, parts.path, parts.query, {"host": parts.netloc}, None, content_length=None,
-        chunked=False, scheme=parts.scheme, tls=("", ""), host=parts.netloc, hosts=(),
-        source="192.0.2.1", request_id="x",
-    )  # type: ignore[arg-type]  # fmt: skip
+        "GET", link, parts.path, parts.query, {"host": parts.netloc}, scheme=parts.scheme,
+        host=parts.netloc,
+    )  # fmt: skip
     return authenticate_rest(request, accounts.credential, now).caller
 
 

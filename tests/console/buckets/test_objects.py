@@ -6,6 +6,7 @@ import pytest
 
 from eucabox.bucket import Store
 from eucabox.console.pages.buckets import objects
+from eucabox.console.pages.buckets.bucket_page import Mark
 from tests.console.buckets.conftest import BUCKET, follow, put
 from tests.console.conftest import Visit
 
@@ -73,8 +74,8 @@ def test_any_key_is_text_and_leads_to_its_object(own: Visit, store: Store, bucke
         assert shown.status_code == 200, key
         assert "<script>" not in shown.text
         assert "&lt;script&gt;alert(2)" in shown.text
-        assert str(objects.Mark(key)).isascii()
-        chosen = {"chosen": str(objects.Mark(key)), "act": "delete"}
+        assert str(Mark(key)).isascii()
+        chosen = {"chosen": str(Mark(key)), "act": "delete"}
         done = own.post(f"/buckets/{BUCKET}/delete-objects", chosen)
         assert "1 of 1 deleted" in follow(own, done)
     assert store.list(BUCKET).objects == []
@@ -88,7 +89,7 @@ def test_folders_are_made_and_deleted_with_all_in_them(
     for key in ("new one/1", "new one/x/2", "new", "kept"):
         put(store, key)
     assert 'object?key=new%20one/"' not in browse(own, prefix="new one/")
-    mark = str(objects.Mark("new one/", is_folder=True))
+    mark = str(Mark("new one/", is_folder=True))
     page = follow(own, own.post(f"/buckets/{bucket}/delete-objects", {"chosen": mark}))
     assert "3 objects deleted" in page
     assert [each.key for each in store.list(bucket).objects] == ["kept", "new"]
@@ -119,7 +120,7 @@ def test_versions_are_hidden_found_and_brought_back(own: Visit, store: Store, bu
     lost = own.post(f"/buckets/{bucket}/object/delete?key=doc&version={old}")
     assert "deleted for good" in follow(own, lost)
     assert own.get(f"/buckets/{bucket}/download?key=doc&version={old}").status_code == 404
-    mark = str(objects.Mark("doc"))
+    mark = str(Mark("doc"))
     told = follow(own, own.post(f"/buckets/{bucket}/delete-objects", {"chosen": mark}))
     assert "Older versions stay" in told
 

@@ -113,7 +113,7 @@ def list_posts(console: Console) -> list[str]:
     return posts
 
 
-ELSEWHERE = (
+ELSEWHERE: tuple[dict[str, str], ...] = (
     {"Origin": "http://localhost:8773", "Sec-Fetch-Site": "same-site"},
     {"Origin": "http://a-bucket.localhost:8773", "Sec-Fetch-Site": "cross-site"},
     {"Origin": "null", "Sec-Fetch-Site": "cross-site"},

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, unquote
 
 from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.exceptions import BadRequest
 
 from eucabox.console.answers import redirect_with_notice
+from eucabox.console.notices import RowOutcome
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault
 
@@ -21,7 +23,7 @@ def load_bucket(name: str, *, counts: bool = False) -> dict[str, object]:
 
 
 def show_page(
-    template: str, bucket: Mapping[str, object], status: int = 200, **shown: object
+    template: str, bucket: Mapping[str, object], status: int = 200, /, **shown: object
 ) -> Response:
     """Render a page of a bucket that `load_bucket` has given."""
     rights = bucket["rights"]
@@ -84,15 +86,28 @@ def shorten(key: str) -> str:
     return key.rstrip("/").rpartition("/")[2] or key
 
 
+def go_to(
+    endpoint: str,
+    text: str,
+    kind: str = "good",
+    outcomes: tuple[RowOutcome, ...] = (),
+    *,
+    place: Mapping[str, str],
+) -> Response:
+    """Lead to a page, whose address has these values, that shows a notice."""
+    values: dict[str, Any] = {**place}
+    return redirect_with_notice(endpoint, text, kind, outcomes, **values)
+
+
 def try_or_tell(
-    endpoint: str, done: str, verb: str, members: Mapping[str, object], **values: str
+    endpoint: str, done: str, verb: str, members: Mapping[str, object], **place: str
 ) -> Response:
     """Perform a verb of S3 and lead to a page that says `done`, or why it is not."""
     try:
         perform("s3", verb, **members)
     except Fault as fault:
-        return redirect_with_notice(endpoint, fault.message, "bad", **values)
-    return redirect_with_notice(endpoint, done, **values)
+        return go_to(endpoint, fault.message, "bad", place=place)
+    return go_to(endpoint, done, place=place)
 
 
 def read_setting(verb: str, member: str, **members: str) -> tuple[bool, object]:

@@ -9,6 +9,7 @@ from eucabox.config import Config
 from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.members import read_number, read_structures, read_text
 from eucabox.console.pages.buckets.bucket_page import (
+    go_to,
     load_bucket,
     pages,
     read_field,
@@ -67,7 +68,7 @@ def _show(name: str, status: int = 200, **shown: object) -> Response:
     key, version = read_key(), read_version()
     bucket = load_bucket(name)
     members = {"bucket": name, "key": key, **({"version_id": version} if version else {})}
-    blanks = {"problem": "", "link": None, "form": {}}
+    blanks: dict[str, object] = {"problem": "", "link": None, "form": {}}
     versions = _list_versions(name, key) if "ListObjectVersions" in _rights(bucket) else []
     head, refusal = _read_head(members, versions)
     config = current_console().cloud.config
@@ -240,8 +241,8 @@ def change_metadata(name: str) -> Response:
             policy = {"owner": acl["owner"], "grants": acl["grants"]}
             perform("s3", "PutObjectAcl", bucket=name, key=key, access_control_policy=policy)
     except Fault as fault:
-        return redirect_with_notice(SHOW, fault.message, "bad", **back)
-    return redirect_with_notice(SHOW, "The metadata is saved.", **back)
+        return go_to(SHOW, fault.message, "bad", place=back)
+    return go_to(SHOW, "The metadata is saved.", place=back)
 
 
 def read_metadata() -> dict[str, str]:
@@ -275,24 +276,23 @@ def restore_version(name: str) -> Response:
 @pages.post("/buckets/<name>/object/delete")
 def delete_object(name: str) -> Response:
     """Delete the object, or one version of it for good."""
-    members, _ = _read_place(name)
+    members, back = _read_place(name)
     key, version = read_key(), read_version()
     prefix = key.rpartition("/")[0]
     place = {"name": name, **({"prefix": prefix + "/"} if prefix else {})}
     try:
         done = perform("s3", "DeleteObject", **members)
     except Fault as fault:
-        back = {"version": version} if version else {}
-        return redirect_with_notice(SHOW, fault.message, "bad", name=name, key=key, **back)
+        return go_to(SHOW, fault.message, "bad", place=back)
     if version:
         text = "The version is deleted for good."
         if _list_versions(name, key):
             return redirect_with_notice(SHOW, text, name=name, key=key)
-        return redirect_with_notice("buckets.browse", text, **place)
+        return go_to("buckets.browse", text, place=place)
     text = f"{shorten(key)} is deleted."
     if read_text(done, "version_id"):
         text += " Its versions stay; see them under Versions."
-    return redirect_with_notice("buckets.browse", text, **place)
+    return go_to("buckets.browse", text, place=place)
 
 
 def _read_place(name: str) -> tuple[dict[str, str], dict[str, str]]:

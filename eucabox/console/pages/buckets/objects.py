@@ -6,7 +6,6 @@ from datetime import datetime
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
-from eucabox.console.answers import redirect_with_notice
 from eucabox.console.bulk import FIELD, MOST_CHOSEN
 from eucabox.console.members import read_moment, read_number, read_structures, read_text
 from eucabox.console.notices import RowOutcome
@@ -14,6 +13,7 @@ from eucabox.console.pages.buckets.bucket_list import Cleaning
 from eucabox.console.pages.buckets.bucket_page import (
     Mark,
     check_key,
+    go_to,
     load_bucket,
     pages,
     read_field,
@@ -64,8 +64,8 @@ class ObjectPage:
 def browse(name: str) -> Response:
     """Show a folder of a bucket, or all versions in it."""
     bucket = load_bucket(name, counts=True)
-    shown = _read_folder(name)
-    return show_page("bucket_objects.html", bucket, uploads=_list_uploads(name, bucket), **shown)
+    shown = {**_read_folder(name), "uploads": _list_uploads(name, bucket)}
+    return show_page("bucket_objects.html", bucket, 200, **shown)
 
 
 @pages.get("/buckets/<name>/rows")
@@ -184,7 +184,7 @@ def create_folder(name: str) -> Response:
     folder = read_field("folder", 512).strip().strip("/")
     if not folder:
         text = "A folder needs a name."
-        return redirect_with_notice(BROWSE, text, "warn", **_place(name, prefix))
+        return go_to(BROWSE, text, "warn", place=_place(name, prefix))
     key = check_key(f"{prefix}{folder}/")
     members = {"bucket": name, "key": key, "body": b"", "content_type": "application/x-directory"}
     text = f"The folder {folder} is made."
@@ -216,7 +216,7 @@ def delete_chosen(name: str) -> Response:
     if request.args.get("versions") == "yes":
         back["versions"] = "yes"
     if not marks:
-        return redirect_with_notice(BROWSE, "Nothing was chosen.", "warn", **back)
+        return go_to(BROWSE, "Nothing was chosen.", "warn", place=back)
     outcomes = [_delete_folder(name, mark.key) for mark in marks if mark.is_folder]
     outcomes += _delete_objects(name, [mark for mark in marks if not mark.is_folder])
     count = sum(each.is_done for each in outcomes)
@@ -225,7 +225,7 @@ def delete_chosen(name: str) -> Response:
         text += f" {OLDER_STAY}"
     kind = "good" if count == len(outcomes) else "warn" if count else "bad"
     told = tuple(each for each in outcomes if each.text)
-    return redirect_with_notice(BROWSE, text, kind, told, **back)
+    return go_to(BROWSE, text, kind, told, place=back)
 
 
 def _delete_folder(name: str, prefix: str) -> RowOutcome:

@@ -1,0 +1,126 @@
+"""The groups of an account: their members, and the policies that these have by them."""
+
+from collections.abc import Iterator
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+
+from eucabox.console import iam_pages
+from eucabox.console.answers import get_status
+from eucabox.console.iam_pages import (
+    Change,
+    Item,
+    carry_out,
+    get_note,
+    join_members,
+    make_column,
+    read_field,
+    read_list,
+    take,
+    try_list,
+)
+from eucabox.console.listing import show_listing
+from eucabox.console.visitor import perform
+from eucabox.errors import Fault
+
+pages = Blueprint("groups", __name__)
+COLUMNS = (
+    make_column("name", "Group", "group_name", is_fixed=True, style="name"),
+    make_column("path", "Path", "path"),
+    make_column("created", "Created", "create_date"),
+)
+CHANGES = {
+    "add": Change("AddUserToGroup", "The user is in the group.", take("user_name")),
+    "remove": Change("RemoveUserFromGroup", "The user left the group.", take("user_name")),
+    "attach": Change("AttachGroupPolicy", "The policy is attached.", take("policy_arn")),
+    "detach": Change("DetachGroupPolicy", "The policy is detached.", take("policy_arn")),
+    "drop-policy": Change("DeleteGroupPolicy", "The policy is deleted.", take("policy_name")),
+    "rename": Change("UpdateGroup", "The group is renamed.", take("new_group_name", "new_path")),
+}
+LIST_NOTES = {"deleted": "The group is deleted.", "created": "The group is created."}
+
+
+@pages.get("/groups")
+def show_list() -> Response:
+    """List them."""
+    return _show_list(note=LIST_NOTES.get(request.args.get("note", ""), ""))
+
+
+@pages.post("/groups")
+def create() -> Response:
+    """Create a group."""
+    name = read_field("group_name")
+    try:
+        perform("iam", "CreateGroup", group_name=name, path=read_field("path") or "/")
+    except Fault as fault:
+        return _show_list(get_status(fault), problem=fault.message)
+    return make_response(redirect(url_for("groups.show", group_name=name, note="created"), 303))
+
+
+@pages.get("/groups/<group_name>")
+def show(group_name: str) -> Response:
+    """Show a group."""
+    note = LIST_NOTES["created"] if request.args.get("note") == "created" else get_note(CHANGES)
+    return _show_group(group_name, note=note)
+
+
+@pages.post("/groups/<group_name>")
+def change(group_name: str) -> Response:
+    """Change a group as the form has it in `do`."""
+    do = request.form.get("do", "")
+    try:
+        if do == "delete":
+            for verb, members in list_steps_before_end(group_name):
+                perform("iam", verb, group_name=group_name, **members)
+            perform("iam", "DeleteGroup", group_name=group_name)
+            return make_response(redirect(url_for("groups.show_list", note="deleted"), 303))
+        carry_out(CHANGES, group_name=group_name)
+    except Fault as fault:
+        return _show_group(group_name, get_status(fault), problem=fault.message)
+    name = read_field("new_group_name") or group_name if do == "rename" else group_name
+    return make_response(redirect(url_for("groups.show", group_name=name, note=do), 303))
+
+
+def list_steps_before_end(group_name: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield the verbs, with their members, that take from a group what it must not have at its
+    end."""
+    for user in read_list("GetGroup", "users", group_name=group_name):
+        yield "RemoveUserFromGroup", {"user_name": user["user_name"]}
+    attached = read_list("ListAttachedGroupPolicies", "attached_policies", group_name=group_name)
+    for each in attached:
+        yield "DetachGroupPolicy", {"policy_arn": each["policy_arn"]}
+    for name in read_list("ListGroupPolicies", "policy_names", group_name=group_name):
+        yield "DeleteGroupPolicy", {"policy_name": name}
+
+
+def _show_list(status: int = 200, problem: str = "", note: str = "") -> Response:
+    rows, text = read_list("ListGroups", "groups"), join_members("group_name", "path")
+    listing = show_listing("groups", "groups.show_list", COLUMNS, rows, text)
+    page = render_template(
+        "groups.html", listing=listing, sent=request.form, problem=problem, note=note
+    )
+    return make_response(page, status)
+
+
+def _show_group(group_name: str, status: int = 200, problem: str = "", note: str = "") -> Response:
+    of_group = {"group_name": group_name}
+    group = perform("iam", "GetGroup", **of_group)["group"]
+    members = read_list("GetGroup", "users", **of_group)
+    page = render_template(
+        "group.html",
+        shown=group,
+        members=members,
+        others=_list_others(members),
+        attached=try_list("ListAttachedGroupPolicies", "attached_policies", **of_group),
+        inline=try_list("ListGroupPolicies", "policy_names", **of_group),
+        policies=iam_pages.list_policy_choices(),
+        problem=problem,
+        note=note,
+    )
+    return make_response(page, status)
+
+
+def _list_others(members: list[Item]) -> list[Item]:
+    inside = {each["user_name"] for each in members}
+    every = try_list("ListUsers", "users") or []
+    others = [each for each in every if each["user_name"] not in inside]
+    return others if len(others) <= iam_pages.MOST_CHOICES else []
