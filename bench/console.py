@@ -17,7 +17,7 @@ from tests.live.console import Visit, chromium, visiting
 from tests.live.console_tour import insert_instances
 from tests.live.process import running
 
-ROWS, MORE_ROWS = 100, 1000
+ROWS, MORE_ROWS = 50, 1000  # a page of a list, and what has many
 REQUESTS, LOADS = 60, 15
 LIST = "/instances"
 PAINT = """() => new Promise((done) => new PerformanceObserver((list) =>

@@ -45,18 +45,19 @@ def measure(cloud: Running, instance_id: str) -> list[float]:
         client.shake_hands(path, host, Origin=cloud.console, Cookie=cookie)
         client.until(lambda: b"login:" in client.data and {"status": "open"} in client.texts)
         time.sleep(2)
-        return [time_key(client, number) for number in range(KEYS)]
+        return [time_key(client) for _ in range(KEYS)]
 
 
-def time_key(client: SocketClient, number: int) -> float:
-    if number % 20 == 19:  # a name has an end
-        client.say(b"\r")
-        time.sleep(4)
+def time_key(client: SocketClient) -> float:
+    """Return the seconds of one letter, which is taken back."""
     client.got.clear()
     began = time.perf_counter()
     client.say(b"k")
     client.until(lambda: b"k" in client.data)
-    return time.perf_counter() - began
+    seconds = time.perf_counter() - began
+    client.say(b"\x7f")
+    client.until(lambda: client.data.endswith(b"\b \b"))
+    return seconds
 
 
 def sign_in(cloud: Running, host: str) -> str:

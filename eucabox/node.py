@@ -260,7 +260,7 @@ class Node:
 
     def open_serial_console(self, instance_id: str) -> AttachSerial:
         """Return what lets one look on at a guest's serial console, and type there; it is open
-        while somebody does. Raises SerialConsoleUnavailable."""
+        while one does. Raises SerialConsoleUnavailable."""
         if reason := self.capabilities.serial_console:
             raise SerialConsoleUnavailable(id=instance_id, reason=reason)
         return partial(self._consoles.attach, instance_id)

@@ -135,7 +135,8 @@ def test_a_role_is_used_by_the_requests_of_its_sessions(
     assert sts.get_caller_identity()["Arn"].endswith("assumed-role/used/tuesday")
     cloud.accounts.key_use.close()
     last = iam.get_role(RoleName="used")["Role"]["RoleLastUsed"]
-    assert (last["Region"], last["LastUsedDate"].year >= 2026) == ("eucabox", True)
+    assert last["Region"] == cloud.config.cloud.region
+    assert last["LastUsedDate"].year >= 2026
 
 
 def test_a_wrong_secret_is_refused_by_each(port: int, admin: UserCredentials) -> None:

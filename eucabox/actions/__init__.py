@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from eucabox import logs
+from eucabox import ids, logs
 from eucabox.actions import delegation, permissions, recording, unsupported
 from eucabox.config import LimitsSection
 from eucabox.errors import (
@@ -27,6 +27,8 @@ from eucabox.errors import (
     UnsupportedOperation,
     UnsupportedParameter,
 )
+from eucabox.events import Event
+from eucabox.events.event_log import find_resources, find_topics
 from eucabox.iam.authorization import CallerPolicies
 from eucabox.iam.caller import Caller
 from eucabox.s3 import access
@@ -132,7 +134,7 @@ class Action:
             return self.function(call, self.record(**arguments))
         return self.function(call, **arguments)
 
-    @property
+    @cached_property
     def reads(self) -> bool:
         """True for an action that changes nothing."""
         return recording.is_reading(self.name)
@@ -221,8 +223,31 @@ def perform(service: str, name: str, call: Call, params: dict[str, object]) -> R
             raise
         finally:
             if definition is not None and definition.is_recorded and not params.get(DRY_RUN):
-                recording.record(call, service, name, result, outcome, reason)
+                _record(call, service, name, result, outcome, reason)
             _log(service, name, call, params, outcome, time.perf_counter() - started)
+
+
+def _record(
+    call: Call, service: str, name: str, result: Result | None, outcome: str, reason: str
+) -> None:
+    """Record what a verb did, or why it did nothing. Of strangers only what they brought about is
+    recorded: else anybody could fill the table."""
+    done = outcome == "ok"
+    if call.caller is None and not done:
+        return
+    event = Event(
+        time=ids.now(),
+        account_id=call.caller.account_id if call.caller else "",
+        user=str(call.notes.get("by") or (call.caller.label if call.caller else "-")),
+        service=service,
+        action=name,
+        resources=find_resources(call.params, result),
+        outcome=outcome,
+        reason=reason,
+        request_id=call.request_id,
+        source=call.source,
+    )
+    call.cloud.events.record(event, find_topics(service, name) if done else ())
 
 
 def judge(service: str, name: str, call: Call, params: dict[str, object]) -> None:

@@ -1,14 +1,4 @@
-"""Hands what was done to the log of events: changes, not reads, and no traffic of objects."""
-
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-from eucabox import ids
-from eucabox.events import Event
-from eucabox.events.event_topics import find_resources, find_topics
-
-if TYPE_CHECKING:
-    from eucabox.actions import Call
+"""Which verbs are events: changes, not reads, and no traffic of objects."""
 
 READING = ("Describe", "Get", "List", "Head")
 # What is named like a verb that only reads, and what only reads though it is not.
@@ -33,31 +23,3 @@ def is_recorded(service: str, name: str) -> bool:
     if is_reading(name) or name in THINKING or service == OF_GUESTS:
         return False
     return service not in OF_OBJECTS or "Bucket" in name or name in OF_WHOLE_BUCKETS
-
-
-def record(
-    call: "Call",
-    service: str,
-    name: str,
-    result: Mapping[str, object] | None,
-    outcome: str,
-    reason: str,
-) -> None:
-    """Record what a verb did, or why it did nothing. Of strangers only what they brought about is
-    recorded: else anybody could fill the table."""
-    done = outcome == "ok"
-    if call.caller is None and not done:
-        return
-    event = Event(
-        time=ids.now(),
-        account_id=call.caller.account_id if call.caller else "",
-        user=str(call.notes.get("by") or (call.caller.label if call.caller else "-")),
-        service=service,
-        action=name,
-        resources=find_resources(call.params, result),
-        outcome=outcome,
-        reason=reason,
-        request_id=call.request_id,
-        source=call.source,
-    )
-    call.cloud.events.record(event, find_topics(service, name) if done else ())

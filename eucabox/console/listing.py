@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from flask import request, url_for
+from markupsafe import Markup
 
 from eucabox.console.guard import check_text
 
-PER_PAGE = 100
+PER_PAGE = 50  # twice as many would weigh more than a page may
 MOST_SEARCH = 128  # characters
 MOST_TAGS = 200  # that are offered to choose from
 COLUMNS_COOKIE = "__Host-eucabox-columns"
@@ -56,6 +57,16 @@ class PagedList(Generic[Row]):
     def first(self) -> int:
         """The number of this page's first row, from 1."""
         return (self.page - 1) * PER_PAGE + 1
+
+    @property
+    def cells(self) -> list[tuple[str, Markup]]:
+        """The shown columns with what their cells begin with, the same in each row."""
+        plain, styled = Markup('<td data-label="{}">'), Markup('<td class="{}" data-label="{}">')
+        return [
+            (each.name, styled.format(each.style, each.label) if each.style else
+             plain.format(each.label))
+            for each in self.shown
+        ]  # fmt: skip
 
     def address(self, **changes: object) -> str:
         """Return this page's own address with other parameters; "" leaves one out."""

@@ -27,7 +27,8 @@ OFFERS = (
     Offer("Home", "home.show", "home"),
     Offer(
         "Instances", "instances.show", "server", ("ec2", "DescribeInstances"), "Compute",
-        "What runs here: launch, look at consoles, stop, terminate.", ("instance", "launch"),
+        "What runs here: launch, look at consoles, stop, terminate.",
+        ("instance", "launch", "serial", "screen"),
     ),
     Offer(
         "Images", "images.show", "disc", ("ec2", "DescribeImages"), "Compute",

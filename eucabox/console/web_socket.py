@@ -176,7 +176,7 @@ class WebSocket:
     def _put(self, event: Event) -> None:
         if self.is_closing:
             return
-        with contextlib.suppress(LocalProtocolError):  # the browser has just said good-bye
+        with contextlib.suppress(LocalProtocolError):  # the browser has just left
             self._output += self._protocol.send(event)
 
     def _read(self) -> bytes | None:

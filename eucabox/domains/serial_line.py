@@ -25,7 +25,7 @@ AT_ONCE = 2**16  # bytes
 TURNS = 4  # of receiving, before libvirt's other events get one
 AGAIN = 1.0  # seconds until a console that closed is opened again: the guest may have rebooted
 # A guest's words reach a console that was just opened after a second, as QEMU looks whether
-# somebody listens; until then the file alone has them.
+# anything listens; until then the file alone has them.
 SETTLE = 1.2
 PAUSE = 0.1  # seconds from the first words until the file is looked at, which gets them later
 CERTAIN = 256  # bytes that are the same in two places only where they are the same words
@@ -39,7 +39,7 @@ class SerialLine:
     """A guest's console. `status` is OPEN while the guest is connected, else why it is not:
     OPENING, GONE (no guest), TAKEN (by another program) or AWAY (libvirt is).
 
-    It has a thread while somebody looks on, or where we have to write the `file` ourselves
+    It has a thread while there is one who looks on, or where we have to write the `file` ourselves
     (`writes_file`); `is_unused` is asked before that ends.
     """
 

@@ -1,4 +1,4 @@
-"""The serial consoles of all guests that somebody looks on, or whose hypervisor writes no file."""
+"""The serial consoles of all guests that people look on, or whose hypervisor writes no file."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -4,10 +4,11 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from eucabox.events.event import Event
+from eucabox.events.event_topics import BOOTSTRAP, CONSOLE, EC2, INSIDE, MADE, MOST_NAMED, NAMES
 from eucabox.state import State
 
 log = logging.getLogger("eucabox.events")
@@ -146,3 +147,38 @@ class EventLog:
             for refused, most in ((0, MOST_KEPT), (1, MOST_REFUSED)):
                 which = (account_id, refused)
                 database.conn.execute(_PRUNE, (*which, *which, most))
+
+
+def find_topics(service: str, action: str) -> tuple[str, ...]:
+    """Return the kinds of things that a verb changes, as pages name them."""
+    if service == "ec2":
+        return next((topics for word, topics in EC2 if word in action), ())
+    if service in ("s3", "s3control"):
+        return ("buckets",)
+    if service == "iam":
+        return ("users",)
+    if service == "console":
+        return CONSOLE.get(action, ())
+    return BOOTSTRAP.get(action, ())
+
+
+def find_resources(params: Mapping[str, object], result: Mapping[str, object] | None) -> list[str]:
+    """Return the names of what a request was about, and of what it made."""
+    named = [*_read(params, NAMES), *_read_made(result or {})]
+    return list(dict.fromkeys(named))[:MOST_NAMED]
+
+
+def _read(members: Mapping[str, object], names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        value = members.get(name)
+        listed = value[:MOST_NAMED] if isinstance(value, (list, tuple)) else (value,)
+        yield from (each for each in listed if isinstance(each, str) and each)
+
+
+def _read_made(result: Mapping[str, object]) -> Iterator[str]:
+    yield from _read(result, MADE)
+    for name in INSIDE:
+        value = result.get(name)
+        for each in value[:MOST_NAMED] if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(each, Mapping):
+                yield from _read(each, MADE)

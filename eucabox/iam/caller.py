@@ -63,12 +63,17 @@ class Caller:
     is_limited: bool = field(init=False, repr=False, compare=False)
     # the name in logs: ACCOUNT_ID/USER, or ACCOUNT_ID/ROLE/SESSION
     label: str = field(init=False, repr=False, compare=False)
+    # of what its requests are a use: the id of its access key, or of the role whose session it is;
+    # "" for a session that a user has for itself
+    credential_id: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         role = self.session.role if self.session is not None else None
         name = f"{role.role_name}/{role.session_name}" if role is not None else self.user_name
         object.__setattr__(self, "is_limited", not self.is_root or self.session is not None)
         object.__setattr__(self, "label", f"{self.account_id}/{name}")
+        used = role.role_id if role is not None else self.access_key_id if not self.session else ""
+        object.__setattr__(self, "credential_id", used)
 
     @property
     def principal(self) -> PolicyPrincipal:
@@ -93,14 +98,6 @@ class Caller:
         if self.session is not None and self.session.role is not None:
             return self.session.role.unique_id
         return self.account_id if self.is_root else self.user_id
-
-    @property
-    def credential_id(self) -> str:
-        """Of what a request of the caller is a use: the id of its access key, or of the role whose
-        session it is; "" for a session that a user has for itself."""
-        if self.session is None:
-            return self.access_key_id
-        return self.session.role.role_id if self.session.role is not None else ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ LIST, READ, WRITE = "ListBucket", "GetObject", "PutObject"
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReaderAnswer:
     """Whether something is allowed, and the reason in words."""
 
     allowed: bool
@@ -34,18 +34,18 @@ class ReaderQuestion:
 
     def ask(
         self, caller: Principal | None, find_policies: Callable[[], CallerPolicies], verb: str
-    ) -> Answer:
-        """Answer for a caller, None for anybody without a key, and LIST, READ or WRITE."""
+    ) -> ReaderAnswer:
+        """ReaderAnswer for a caller, None for anybody without a key, and LIST, READ or WRITE."""
         try:
             self._check(self.bucket, caller, find_policies, verb)
         except AccessDenied as fault:
-            return Answer(False, fault.detail or fault.message)
+            return ReaderAnswer(False, fault.detail or fault.message)
         without = {k: v for k, v in self.bucket.settings.items() if k != access.POLICY}
         try:
             self._check(replace(self.bucket, settings=without), caller, find_policies, verb)
         except Fault:
-            return Answer(True, "The bucket's policy allows it.")
-        return Answer(True, self._explain(caller))
+            return ReaderAnswer(True, "The bucket's policy allows it.")
+        return ReaderAnswer(True, self._explain(caller))
 
     def _check(
         self,

@@ -20,8 +20,8 @@ GUEST = Path("/var/tmp/eucabox-test-guest")
 DEBIAN = Path("/var/tmp/eucabox-test-debian")
 SPEAK_ONLY = (
     "test_access_logs", "test_chromium", "test_console", "test_console_buckets",
-    "test_console_look",
-    "test_console_mfa", "test_console_people", "test_ec2_clients", "test_encryption",
+    "test_console_look", "test_console_mfa", "test_console_people", "test_ec2_clients",
+    "test_encryption",
     "test_iam_policies", "test_keeping", "test_odd_requests", "test_policy_clients",
     "test_s3_boto3", "test_s3_browsers", "test_s3_clients", "test_s3_commands", "test_s3_versions",
     "test_sessions", "test_who_may",

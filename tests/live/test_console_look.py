@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.live import console_tour
-from tests.live.console import Visit, chromium, visiting
+from tests.live.console import PASSWORD, Visit, chromium, visiting
 from tests.live.process import Running, running
 
 OUTSIDE = (
     "/sign-in", "/sign-in?note=left", "/sign-up", "/sign-up/thanks", "/recover", "/recover/sent",
     "/recover?code=x", "/confirm?code=x", "/confirm", "/none",
 )  # fmt: skip
+TABS = 150  # more than any page has before what is looked for
 
 
 @pytest.fixture(name="cloud", scope="module")
@@ -121,3 +123,43 @@ def test_parts_of_a_page_renew_themselves_and_keep_the_focus(cloud: Running, vis
     console_tour.insert_instances(cloud, 1, "stopped")
     expect(part).to_contain_text("web-0", timeout=15_000)
     expect(page.get_by_role("button", name="Copy").first).to_be_focused()
+
+
+def press_tab_to(page: Page, target: Locator) -> None:
+    """Press Tab until something has the focus."""
+    for _ in range(TABS):
+        page.keyboard.press("Tab")
+        if target.evaluate("each => each === document.activeElement"):
+            return
+    raise AssertionError(f"the Tab key never reaches {target}")
+
+
+def test_from_the_sign_in_over_an_upload_and_a_link_to_the_sign_out_by_keys_alone(
+    cloud: Running, browser: Browser, visit: Visit, tmp_path: Path
+) -> None:
+    file = tmp_path / "by-keys.txt"
+    file.write_text("typed")
+    with visiting(browser, cloud) as person:
+        page = person.open("/buckets/tour-of-the-console")
+        page.keyboard.type("admin")
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="tour-of-the-console").first).to_be_visible()
+        press_tab_to(page, page.locator("#files"))
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press("Enter")
+        chooser.value.set_files(file)
+        expect(page.locator("#upload-state")).to_contain_text("1 of 1", timeout=60_000)
+        link = page.get_by_role("link", name=file.name)
+        expect(link).to_be_visible(timeout=15_000)
+        press_tab_to(page, link)
+        page.keyboard.press("Enter")
+        button = page.get_by_role("button", name="Make the link")
+        expect(button).to_be_visible()
+        press_tab_to(page, button)
+        page.keyboard.press("Enter")
+        expect(page.locator("#signed-link")).to_be_visible()
+        press_tab_to(page, page.get_by_role("button", name="Sign out"))
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("You are signed out.")).to_be_visible()

@@ -76,7 +76,7 @@ def list_bucket_readers(
     root, the accounts that the policy or the ACL names, and these users of the caller's account.
 
     `policy` is a draft to judge in place of the stored one, "" for none. `readers` have `who`, and
-    `list`, `read` and `write`, each an Answer. Needs the right to read policy and ACL.
+    `list`, `read` and `write`, each a ReaderAnswer. Needs the right to read policy and ACL.
     """
     stored_bucket = call.cloud.store.bucket(bucket)
     for needed in ("s3:GetBucketPolicy", "s3:GetBucketAcl"):

@@ -1,7 +1,6 @@
 """One instance: what it is, its console, tags, groups and role, and what can be done with it."""
 
 import hashlib
-from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response, render_template, request
 
@@ -12,18 +11,16 @@ from eucabox.console.console_text import clean_console
 from eucabox.console.guard import check_text
 from eucabox.console.pages.events import list_events
 from eucabox.console.pages.instances import ACTS, choose_act, is_sick
-from eucabox.console.pages.sign_in import is_own_path
 from eucabox.console.pages.usage import find_usage
 from eucabox.console.ssh_line import write_ssh_line
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault
 
 pages = Blueprint("instance", __name__)
-MOST_CONSOLE = 24 * 1024  # characters that the page shows; the file has all
+MOST_CONSOLE = 16 * 1024  # characters that the page shows; the file has all
 MARK_DIGITS = 16
 MOST_ID, MOST_NAME, MOST_KEY, MOST_VALUE, MOST_GROUPS = 64, 128, 128, 256, 100
 GONE = "terminated"
-PICTURES = {"serial": "Serial console", "screen": "Screen"}  # pages that an instance may have
 
 
 @pages.get("/instances/<instance_id>")
@@ -38,7 +35,6 @@ def show(instance_id: str) -> str:
         has_usage=bool(usage),
         has_events=bool(events),
         **{**_summarize(instance), **_read_console(instance), **(usage or {}), **(events or {})},
-        doors=_list_doors(instance_id),
         own_groups={each["group_id"] for each in instance["security_groups"]},
         groups=offer(compute.list_security_groups),
         profiles=offer(compute.list_instance_profiles),
@@ -200,12 +196,6 @@ def _read_console(instance: ShownInstance) -> dict[str, object]:
 def _is_protected(instance_id: str) -> bool:
     value = compute.read_attribute(instance_id, "disableApiTermination", "disable_api_termination")
     return bool(value)
-
-
-def _list_doors(instance_id: str) -> dict[str, str]:
-    """The addresses of its other pages, as far as this console has them."""
-    paths = {label: f"/instances/{quote(instance_id)}/{word}" for word, label in PICTURES.items()}
-    return {label: path for label, path in paths.items() if is_own_path(path)}
 
 
 def _send_file(data: bytes, name: str) -> Response:

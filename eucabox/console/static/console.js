@@ -31,7 +31,7 @@ setInterval(poll, SECONDS * 1000, false);
 setInterval(poll, SLOW * 1000, true);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) eucabox.nudgeAll(); });
 
-// A request that nobody made by hand says so: it is no sign that somebody is there.
+// A request that nobody made by hand says so: it is no sign that a person is there.
 document.addEventListener("htmx:configRequest", ({detail}) => {
   if (detail.triggeringEvent?.type.startsWith("nudge-")) detail.headers["X-Renewal"] = "yes";
 });

@@ -1,4 +1,4 @@
-// A text that grows at its end stays at its end, unless somebody has scrolled up to read.
+// A text that grows at its end stays at its end, unless a reader has scrolled up to read.
 "use strict";
 
 let place = null; // how far it is scrolled down, null for its end

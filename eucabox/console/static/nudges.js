@@ -3,7 +3,8 @@
 
 {
   const FIRST = 500, LONGEST = 15000;  // milliseconds until the socket is opened again
-  const RARELY = 30000;  // and between two looks at what nobody tells of
+  const RARELY = 60000;  // and between two looks at what nobody tells of
+  const FRESH = 2000;  // milliseconds after which a page may have missed something
   const SIGNED_OUT = 4401;  // our own code of an end
   let wait = FIRST, begun = false;
 
@@ -13,7 +14,7 @@
     socket.onopen = () => {
       eucabox.polls = false;
       document.documentElement.dataset.nudges = "open";
-      eucabox.nudgeAll();  // what changed before, nobody has told
+      if (performance.now() > FRESH) eucabox.nudgeAll();  // what changed before, nobody has told
       looks = setInterval(() => { if (!document.hidden) eucabox.nudgeAll(); }, RARELY);
       wait = FIRST;
     };
@@ -35,5 +36,5 @@
     open();
   };
   document.addEventListener("visibilitychange", begin);
-  begin();
+  document.addEventListener("DOMContentLoaded", begin);
 }

@@ -40,6 +40,7 @@ const show = async () => {
     wasOpen = true;
     place.dataset.status = "open";
     keys.hidden = false;
+    connect.hidden = true;
     say("");
     rfb.focus();
   });
@@ -47,7 +48,7 @@ const show = async () => {
     rfb = null;
     delete place.dataset.status;
     keys.hidden = true;
-    connect.disabled = false;
+    connect.hidden = connect.disabled = false;
     say(await explain(ended, wasOpen), "warn");
   });
 };

@@ -122,7 +122,8 @@ def test_what_is_wrong_is_told_in_awss_words(people: People, clock: Clock) -> No
 def test_a_root_has_its_own_and_the_summary_counts(people: People, clock: Clock) -> None:
     for name in ("root", ROOT.user_name, ""):
         serial, seed = create(people, f"of-{name or 'nobody'}")
-        enable(people, clock, serial, seed, **({"user_name": name} if name else {}))
+        members: dict[str, Any] = {"user_name": name} if name else {}
+        enable(people, clock, serial, seed, **members)
     assert len(people.do("ListMFADevices")["mfa_devices"]) == 3
     create(people, "spare")
     summary = people.do("GetAccountSummary")["summary_map"]
@@ -164,7 +165,7 @@ def test_tags_come_and_go(people: People) -> None:
 def test_a_policy_names_devices_by_their_arns(people: People, clock: Clock) -> None:
     """AWS's own example of a policy for people who manage their devices themselves."""
     ann, text = people.create_user("ann"), "iam:CreateVirtualMFADevice"
-    statements = [
+    statements: list[dict[str, Any]] = [
         {"Effect": "Allow", "Action": [text, "iam:DeleteVirtualMFADevice"],
          "Resource": "arn:aws:iam::*:mfa/${aws:username}"},
         {"Effect": "Allow", "Resource": "arn:aws:iam::*:user/${aws:username}",
