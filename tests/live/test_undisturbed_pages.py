@@ -54,13 +54,15 @@ def monitor_addresses() -> Iterator[Callable[[], list[str]]]:
         time.sleep(0.5)
 
         def read() -> list[str]:
-            return os.pread(file.fileno(), 1 << 20, 0).decode().splitlines()
+            if not file.closed:
+                kept[:] = os.pread(file.fileno(), 1 << 20, 0).decode().splitlines()
+            return kept
 
         kept: list[str] = []
         try:
-            yield lambda: kept or read()
+            yield read
         finally:
-            kept += read()
+            read()
             monitor.kill()
 
 
