@@ -45,7 +45,7 @@ from eucabox.store.paths import RESERVED, TAKEN, check_bucket_name, encode_key
 from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescan_jobs import Rescans, log_progress
-from eucabox.store.types import Acl, Bucket, BucketUsage, to_datetime, unique_time
+from eucabox.store.types import Acl, Bucket, BucketContents, to_datetime, unique_time
 
 FOLDER_MODE = 0o750  # only the API decides who reads objects, not the users of the host
 MOST_FILES = 65_536  # open at once, most of them connections
@@ -323,7 +323,7 @@ class Buckets:
         return {**total, "free_bytes": self.free_bytes(), "buckets": buckets}
 
     @translate_disk_errors
-    def count_bucket(self, name: str) -> BucketUsage:
+    def count_bucket(self, name: str) -> BucketContents:
         """Return what one bucket holds."""
         folder = self._get_folder(name)
         counted = self._with_index(partial(self._index.count_bucket, name))

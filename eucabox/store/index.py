@@ -17,7 +17,7 @@ from eucabox.errors import DiskFull
 from eucabox.store.disk_reserve import Reserve
 from eucabox.store.journal import Journal
 from eucabox.store.types import (
-    BucketUsage,
+    BucketContents,
     Object,
     ObjectProperties,
     Version,
@@ -219,7 +219,7 @@ class Index:
             query = "SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket"
             return {name: (count, size) for name, count, size in reader.execute(query)}
 
-    def count_bucket(self, bucket: str) -> BucketUsage:
+    def count_bucket(self, bucket: str) -> BucketContents:
         """Return the usage of one bucket, without that of uploads."""
         self.flush()
         counted = "SELECT count(*), coalesce(sum(max(size, 0)), 0)"
@@ -231,7 +231,7 @@ class Index:
                     f"{counted} FROM {table} WHERE bucket = ?", (bucket,)
                 ).fetchone()
             ]
-        return BucketUsage(*numbers)
+        return BucketContents(*numbers)
 
     def count_bytes(self) -> dict[str, int]:
         """Return {bucket: bytes} of objects and noncurrent versions, of the buckets that have

@@ -56,7 +56,7 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class BucketUsage:
+class BucketContents:
     """What a bucket holds: its current objects, its older versions with delete markers among them,
     and their bytes; of uploads that nobody completed the bytes alone, 0 where nobody counted."""
 

@@ -57,7 +57,7 @@ def list_bucket_summaries(call: Call) -> Result:
 @action(service="console")
 def get_bucket_summary(call: Call, *, bucket: str, counts: bool = False) -> Result:
     """Return what `list_bucket_summaries` says of one bucket, and `rights`: the names of S3's verbs
-    that the caller may have a chance to perform in it. With `counts` all of a BucketUsage too."""
+    that the caller may have a chance to perform in it. With `counts` a BucketContents too."""
     stored_bucket = call.cloud.store.bucket(bucket)
     rights = [name for name in OFFERED if _has_chance(call, stored_bucket, name)]
     if not any(policy_action(name) not in OF_OBJECTS for name in rights):
