@@ -134,7 +134,7 @@ class Action:
             return self.function(call, self.record(**arguments))
         return self.function(call, **arguments)
 
-    @property
+    @cached_property
     def reads(self) -> bool:
         """True for an action that changes nothing."""
         return recording.is_reading(self.name)

@@ -22,7 +22,7 @@ COUNTS = {
 
 
 @dataclass(frozen=True)
-class BucketBytes:
+class OwnedBytes:
     """A bucket with the account that owns it, and the bytes in it."""
 
     owner_id: str
@@ -40,7 +40,7 @@ class AccountQuota:
     is_own: bool
 
 
-def count_usage(state: State, buckets: Sequence[BucketBytes]) -> dict[str, dict[str, int]]:
+def count_usage(state: State, buckets: Sequence[OwnedBytes]) -> dict[str, dict[str, int]]:
     """Return by account how many of everything it has, and by the names of [limits] what of it
     is limited; an account that has nothing may be left out."""
     usage: dict[str, dict[str, int]] = {}

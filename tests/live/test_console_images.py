@@ -59,7 +59,7 @@ def _disk(tiny_guest: TinyGuest, tmp_path: Path) -> Path:
 
 def change_network() -> None:
     """An address comes and goes, as with a launch or a cable."""
-    subprocess.run(["ip", "link", "add", "eucamove", "type", "dummy"], check=True)
+    subprocess.run(["ip", "link", "add", "eucamove", "type", "bridge"], check=True)
     try:
         subprocess.run(["ip", "addr", "add", "198.51.100.77/32", "dev", "eucamove"], check=True)
         subprocess.run(["ip", "link", "set", "eucamove", "up"], check=True)

@@ -57,9 +57,11 @@ def monitor_addresses() -> Iterator[Callable[[], list[str]]]:
             return os.pread(file.fileno(), 1 << 20, 0).decode().splitlines()
 
         kept: list[str] = []
-        yield lambda: kept or read()
-        kept += read()
-        monitor.kill()
+        try:
+            yield lambda: kept or read()
+        finally:
+            kept += read()
+            monitor.kill()
 
 
 def list_local(name: str) -> list[str]:

@@ -6,7 +6,7 @@ from eucabox.config import LimitsSection
 from eucabox.iam.account_policies import put_policy
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.users import create_user
-from eucabox.operator.account_usage import MIB, BucketBytes, count_usage, list_quotas
+from eucabox.operator.account_usage import MIB, OwnedBytes, count_usage, list_quotas
 from eucabox.state import State
 
 
@@ -14,8 +14,8 @@ def test_each_account_is_counted_for_itself(accounts: Accounts, state: State) ->
     alice, bob = accounts.create_user("alice"), accounts.create_user("bob")
     create_user(state, alice.account_id, "carl")
     buckets = [
-        BucketBytes(alice.account_id, MIB), BucketBytes(alice.account_id, 1),
-        BucketBytes("gone", 5),
+        OwnedBytes(alice.account_id, MIB), OwnedBytes(alice.account_id, 1),
+        OwnedBytes("gone", 5),
     ]  # fmt: skip
     usage = count_usage(state, buckets)
     assert usage[alice.account_id] == {"users": 1, "buckets": 2, "account_mb": 2}

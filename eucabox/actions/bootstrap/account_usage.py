@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from eucabox.actions import Call, Result, action
 from eucabox.iam.account_records import list_accounts
-from eucabox.operator.account_usage import BucketBytes, count_usage, list_quotas
+from eucabox.operator.account_usage import OwnedBytes, count_usage, list_quotas
 
 
 @action(service="bootstrap", admin=True)
@@ -32,9 +32,9 @@ def describe_account_usage(call: Call) -> Result:
     }
 
 
-def _list_buckets(call: Call) -> list[BucketBytes]:
+def _list_buckets(call: Call) -> list[OwnedBytes]:
     counted = call.cloud.store.usage()["buckets"]
     return [
-        BucketBytes(each.owner, counted.get(each.name, {}).get("bytes", 0))
+        OwnedBytes(each.owner, counted.get(each.name, {}).get("bytes", 0))
         for each in call.cloud.store.buckets()
     ]

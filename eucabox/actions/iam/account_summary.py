@@ -9,7 +9,6 @@ from eucabox.iam import (
     inline_policies,
     instance_profiles,
     managed_policies,
-    mfa_devices,
     policy_versions,
     roles,
     signing_certificates,
@@ -37,7 +36,6 @@ QUOTAS = {
     "AttachedPoliciesPerGroupQuota": attached_policies.MOST_ATTACHED,
     "AttachedPoliciesPerRoleQuota": attached_policies.MOST_ATTACHED,
     "ServerCertificatesQuota": 0,
-    "MFADevicesPerUserQuota": mfa_devices.MOST_OF_A_USER,
     "GlobalEndpointTokenVersion": 1,
 }
 NOT_HERE = ("ServerCertificates",)

@@ -67,11 +67,13 @@
       let rest = 0;
       await takeSlot();
       try {
-        return await act();
+        const answer = await act();
+        transfer.explain("");
+        return answer;
       } catch (problem) {
         const renewed = problem.status === 403 && number === 0 && await renewToken();
         if (!renewed && (!problem.passes || number >= WAITS.length || transfer.isOver)) throw problem;
-        if (!renewed) transfer.tell(`${problem.message} Trying again…`);
+        if (!renewed) transfer.explain(`${problem.message} Trying again…`);
         rest = renewed ? 0 : WAITS[number];
       } finally {
         giveSlot();
@@ -115,7 +117,7 @@
 
   class Transfer {
     constructor(file, key) {
-      Object.assign(this, {file, key, sent: 0, isOver: false, requests: new Set(), pauses: new Set(), uploadId: ""});
+      Object.assign(this, {file, key, sent: 0, isOver: false, requests: new Set(), pauses: new Set(), uploadId: "", problem: ""});
       this.memory = `upload ${address} ${key} ${file.size} ${file.lastModified}`;
     }
 
@@ -141,13 +143,18 @@
     tell(text) {
       if (this.text) this.text.textContent = text;
     }
+    // What is in the way just now stays beside the count.
+    explain(problem) {
+      this.problem = problem;
+      this.count(this.sent);
+    }
     count(sent) {
       const before = this.sent;
       this.sent = Math.min(sent, this.file.size);
       totals.sent += this.sent - before;
       if (this.bar) this.bar.value = this.sent;
       const part = this.file.size ? this.sent / this.file.size : 1;
-      this.tell(`${Math.floor(part * 100)} % of ${size(this.file.size)}`);
+      this.tell(`${Math.floor(part * 100)} % of ${size(this.file.size)}. ${this.problem}`);
       showAll();
     }
 
@@ -238,10 +245,13 @@
       this.stopRequests();
       forget(this.memory);
       this.uploadId = "";
-      if (id) await send(this, "abort", {}, form({upload_id: id})).catch(() => {});
+      // A request of its own: those of the file are all ended once more by the part that fails last.
+      const last = {key: this.key, requests: new Set()};
+      if (id) await send(last, "abort", {}, form({upload_id: id})).catch(() => {});
     }
     fail(problem) {
       totals.failed += 1;
+      this.problem = "";
       this.count(0);
       if (this.isCancelled) {
         this.end("Cancelled.");

@@ -7,6 +7,7 @@
   const AT_ONCE = 2; // parts on their way; the server's threads are for others too
   const LEAST_WAIT = 400, MOST_WAIT = 15000; // ms between two attempts
   const PATIENCE = 10 * 60 * 1000; // ms without a part that arrives
+  const MOST_DIGESTED = 64 << 20; // bytes of a part that are read into memory for its digest
   const MEMORY = "eucabox-upload ";
 
   class UploadProblem extends Error {
@@ -54,7 +55,7 @@
     async cancel() {
       this.controller.abort();
       this.forget();
-      if (this.id) await this.post("abort", {upload_id: this.id}, {}).catch(() => {});
+      if (this.id) await this.post("abort", {upload_id: this.id}, {signal: null}).catch(() => {});
     }
 
     async begin() {
@@ -86,12 +87,9 @@
 
     async sendPart(number) {
       const piece = this.slice(number), headers = {"Content-Type": "application/octet-stream"};
-      const bytes = await piece.arrayBuffer().catch(() => {
-        throw new UploadProblem("The file was changed or is gone. Choose it again.");
-      });
-      if (crypto.subtle) headers["X-Content-SHA256"] = encode(await crypto.subtle.digest("SHA-256", bytes));
+      if (crypto.subtle && piece.size <= MOST_DIGESTED) headers["X-Content-SHA256"] = await digest(piece);
       try {
-        const answer = await this.send(this.address("part", {upload: this.id, number}), bytes, headers, (sent) => {
+        const answer = await this.send(this.address("part", {upload: this.id, number}), piece, headers, (sent) => {
           this.under.set(number, sent);
           this.tell("sending");
         });
@@ -189,8 +187,11 @@
     throw new UploadProblem(answer.message || "The server refused it.", {code: answer.code, canWait});
   }
 
-  function encode(digest) {
-    return btoa(String.fromCharCode(...new Uint8Array(digest)));
+  async function digest(piece) {
+    const bytes = await piece.arrayBuffer().catch(() => {
+      throw new UploadProblem("The file was changed or is gone. Choose it again.");
+    });
+    return btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))));
   }
 
   function store(use) {
