@@ -73,7 +73,15 @@ class Visit:
 
     def check(self) -> None:
         """Nothing went wrong so far that no test looks at itself."""
-        assert (self.violations, self.elsewhere, self.errors) == ([], [], [])
+        problems = self.take_problems()
+        assert problems == [], problems
+
+    def take_problems(self) -> list[str]:
+        """What went wrong since the last look that no test looks at itself."""
+        problems = [*self.violations, *self.elsewhere, *self.errors]
+        for each in (self.violations, self.elsewhere, self.errors):
+            each.clear()
+        return problems
 
     def find_faults(self, rules: str = "") -> list[str]:
         """What axe calls serious or critical on the page as it is, by all rules or the one that is

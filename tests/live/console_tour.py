@@ -269,11 +269,13 @@ def find_page_faults(visit: Visit, address: str) -> Iterator[str]:
             page.emulate_media(color_scheme="dark" if colours == "dark" else "light")
             rules = "" if colours == COLOURS[0] else "color-contrast"
             yield from (f"{name} {colours}: {each}" for each in visit.find_faults(rules))
+    yield from visit.take_problems()
 
 
 def list_unreached(visit: Visit, address: str) -> list[str]:
     """Walk through a page with the Tab key and return what never had the focus."""
     page = visit.open(address)
+    page.evaluate("window.eucabox.nudge = () => {}")  # no part is replaced on the way
     texts: list[str] = page.evaluate(FOCUSABLE)
     reached: set[str] = set()
     for _ in range(len(texts) + 5):

@@ -14,7 +14,7 @@ FILTERS = {
     "instance": "instance_id", "request": "log_request_id", "user": "user", "role": "role",
     "since": "since",
 }  # fmt: skip
-LINES = 200
+LINES = 100
 
 
 @pages.get("/log")
