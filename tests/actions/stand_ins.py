@@ -15,6 +15,7 @@ from eucabox.actions import Call, perform
 from eucabox.config import Config, NodeSection
 from eucabox.domains.capacity import Capacity
 from eucabox.domains.health import Trouble
+from eucabox.domains.usage_sampler import UsageSample
 from eucabox.ec2.bundle_tasks import BundleTasks
 from eucabox.errors import InsufficientFreeAddresses
 from eucabox.hypervisor.capabilities import Capabilities
@@ -22,6 +23,7 @@ from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
 from eucabox.iam.key_use import KeyUse
 from eucabox.iam.known_keys import KnownKeys
+from eucabox.iam.second_factors import SecondFactors
 from eucabox.iam.sessions import Sessions
 from eucabox.iam.sign_up import SignUps
 from eucabox.iam.sign_up.attempts import Attempts
@@ -42,12 +44,20 @@ BOB = Caller("300000000003", "bob", "c" * 64, "AIDABOB", "bob", admin=False, is_
 MOMENT = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 
 
+class StandInUsage:
+    """Has one sample of each guest, of what is known of it."""
+
+    def list_samples(self, instance_id: str, most: int) -> list[UsageSample]:
+        return [UsageSample(MOMENT, 0.5, 2**20, 1.0, None, 0.0, 3.5)]
+
+
 @dataclass
 class StandInNode:
     """Says what a node would say, and counts how often it was woken."""
 
     hypervisor_name: str = "kvm"
     capabilities: Capabilities = field(default_factory=Capabilities)
+    usage: StandInUsage = field(default_factory=StandInUsage)
     woken: int = 0
     console: dict[str, bytes] = field(default_factory=dict)
 
@@ -170,6 +180,8 @@ class StandInAccounts:
         seal = Seal(state.path.parent / "key")
         self.authorization = Authorization(state, seal)
         self.sessions = Sessions(state, seal)
+        self.seal = seal
+        self.second_factors = SecondFactors(state, seal)
         self.known_keys = KnownKeys(state, self.credential, KeyUse(state, "here"))
 
     def get_by_account_id(self, account_id: str) -> Row | None:

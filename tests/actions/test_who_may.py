@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from eucabox import actions
+from eucabox.actions.permissions import JUDGED_AS
 from eucabox.errors import Fault
 from eucabox.iam.caller import Caller
 from eucabox.s3.policy_actions import policy_action
@@ -189,7 +190,7 @@ def is_refused(answer: str) -> bool:
 
 def list_actions(key: tuple[str, str]) -> list[str]:
     """Return what a policy must allow for a verb."""
-    service, name = key
+    service, name = JUDGED_AS.get(key, key)
     if service == "s3":
         own = policy_action(name)
         return [own, own.replace("Object", "ObjectVersion", 1), *MORE.get(name, [])]

@@ -12,7 +12,7 @@ from eucabox.domains.usage_sampler import UsageSample
 from eucabox.iam.caller import Caller
 from eucabox.instance_states import InstanceState
 from eucabox.state import State
-from tests.actions.stand_ins import StandInNetwork, StandInNode, add_image
+from tests.actions.stand_ins import StandInNetwork, StandInNode, StandInUsage, add_image
 from tests.console.conftest import Visit
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&"
@@ -20,7 +20,7 @@ ROOM = NodeSection(cores=8, memory_mb=1024, disk_gb=100, stop_keeps_disk=True)
 ID = re.compile(r"i-[0-9a-f]{17}")
 
 
-class Samples:
+class Samples(StandInUsage):
     """What guests used, as tests say it."""
 
     def __init__(self) -> None:
