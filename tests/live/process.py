@@ -24,8 +24,8 @@ from eucabox.iam import credentials_folder as folders
 from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 
-START_SECONDS = 30
-STOP_SECONDS = 20
+START_SECONDS = 90  # on a machine that boots guests beside
+STOP_SECONDS = 40
 
 
 def free_port() -> int:
