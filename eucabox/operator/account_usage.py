@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from eucabox.config import LimitsSection
-from eucabox.iam.account_limits import read_own
 from eucabox.state import State
 
 MIB = 1 << 20
@@ -57,10 +56,10 @@ def count_usage(state: State, buckets: Sequence[OwnedBytes]) -> dict[str, dict[s
 
 
 def list_quotas(
-    state: State, limits: LimitsSection, account_id: str, usage: Mapping[str, int]
+    limits: LimitsSection, own: Mapping[str, int], usage: Mapping[str, int]
 ) -> Iterator[AccountQuota]:
-    """Yield what is limited, by the names of [limits], then what is only counted."""
-    own = read_own(state, account_id)
+    """Yield what is limited, by the names of [limits], then what is only counted; `own` has the
+    limits of the account's own policies."""
     most = {**dataclasses.asdict(limits), **own}
     for name in dict.fromkeys([*most, *COUNTS]):
         yield AccountQuota(name, usage.get(name, 0), most.get(name, 0), name in own)

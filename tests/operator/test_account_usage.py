@@ -3,6 +3,7 @@
 import json
 
 from eucabox.config import LimitsSection
+from eucabox.iam.account_limits import read_own
 from eucabox.iam.account_policies import put_policy
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.users import create_user
@@ -29,7 +30,8 @@ def test_an_accounts_own_limits_stand_before_the_others(accounts: Accounts, stat
     statement = {"Effect": "Limit", "Condition": {"NumericLessThanEquals": numbers}}
     put_policy(state, alice.account_id, "p", json.dumps({"Statement": [statement]}))
     limits = LimitsSection(instances=9, images=4)
-    listed = list_quotas(state, limits, alice.account_id, {"users": 3, "roles": 1})
+    own = read_own(state, alice.account_id)
+    listed = list_quotas(limits, own, {"users": 3, "roles": 1})
     quotas = {each.name: (each.used, each.limit, each.is_own) for each in listed}
     assert quotas["instances"] == (0, 2, True)
     assert quotas["images"] == (0, 4, False)

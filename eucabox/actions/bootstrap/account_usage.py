@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from eucabox.actions import Call, Result, action
+from eucabox.iam.account_limits import read_own
 from eucabox.iam.account_records import list_accounts
 from eucabox.operator.account_usage import OwnedBytes, count_usage, list_quotas
 
@@ -23,7 +24,9 @@ def describe_account_usage(call: Call) -> Result:
                 "quotas": [
                     asdict(quota)
                     for quota in list_quotas(
-                        state, limits, each["account_id"], usage.get(each["account_id"], {})
+                        limits,
+                        read_own(state, each["account_id"]),
+                        usage.get(each["account_id"], {}),
                     )
                 ],
             }
