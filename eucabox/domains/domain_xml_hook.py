@@ -1,7 +1,7 @@
 """Lets the administrator's program change an instance's domain XML; never starts a domain."""
 
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import ParseError, tostring
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
@@ -43,8 +43,21 @@ class DomainXml:
         except ValueError as problem:
             reason = str(problem)
         else:
-            return adapted
+            return _leave_one_screen(adapted)
         raise DomainXmlRefused(program=program, key=key, reason=reason)
+
+
+def _leave_one_screen(xml: str) -> str:
+    """Take our VNC screen away where the program gave the domain one too: QEMU has but one."""
+    root = fromstring(xml)
+    devices = root.find("devices")
+    screens = root.findall("devices/graphics[@type='vnc']")
+    ours = [each for each in screens if each.find("listen[@type='none']") is not None]
+    if devices is None or len(screens) < 2 or len(ours) == len(screens):
+        return xml
+    for each in ours:
+        devices.remove(each)
+    return str(tostring(root, encoding="unicode"))
 
 
 def _check(xml: str, domain: Domain) -> None:

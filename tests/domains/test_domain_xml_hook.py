@@ -45,6 +45,15 @@ def adapt(config: Config, state: State, instance_id: str) -> Adapt:
     return run
 
 
+def test_a_screen_of_the_program_takes_the_place_of_ours(adapt: Adapt, tmp_path: Path) -> None:
+    ours = etree.fromstring(adapt(""))
+    assert len(ours.findall("devices/graphics")) == 1
+    adapted = etree.fromstring(adapt(program(tmp_path / "adapt", example("vnc"))))
+    (screen,) = adapted.findall("devices/graphics")
+    assert screen.get("listen") == "127.0.0.1"
+    assert adapted.find("metadata/*").attrib == ours.find("metadata/*").attrib
+
+
 def test_without_a_program_the_xml_stays(adapt: Adapt, instance_id: str) -> None:
     assert adapt("") == kvm.domain_xml(dataclasses.replace(ROOT, name=instance_id))
 

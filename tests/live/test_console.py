@@ -147,7 +147,7 @@ def test_keys_are_made_and_deleted_in_the_page(first_visit: Visit, cloud: Runnin
     assert made.get_caller_identity()
     row = page.locator("tr", has_text=key_id)
     row.get_by_text("Delete", exact=True).click()
-    row.get_by_role("button", name="Delete the key").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete the key").click()
     expect(page.get_by_text("The access key is deleted.")).to_be_visible()
     with pytest.raises(made.exceptions.ClientError):
         made.get_caller_identity()

