@@ -2,6 +2,7 @@
 
 import json
 import re
+from urllib.parse import unquote
 
 import pytest
 from werkzeug.test import TestResponse
@@ -70,7 +71,9 @@ def test_a_device_is_set_up_asked_for_and_removed(
 
     visit.post("/sign-out")
     half = visit.sign_in("alice", next="/credentials")
-    assert half.location == "/sign-in/code?next=/credentials"
+    assert (
+        unquote(half.location) == "/sign-in/code?next=/credentials"
+    )  # an older Werkzeug quotes it
     assert visit.cookie(LOGIN_COOKIE) == ""
     assert visit.get("/credentials").status_code == 303, "half is not in"
     assert 'name="next" value="/credentials"' in visit.get(half.location).text
