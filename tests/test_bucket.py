@@ -365,6 +365,7 @@ def test_usage(store: Store) -> None:
     assert usage["free_bytes"] == pytest.approx(store.free_bytes(), rel=0.1)
 
 
+@pytest.mark.not_fast
 def test_one_process_has_the_store(store: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreInUse):
         Store(tmp_path / "buckets")
@@ -372,6 +373,7 @@ def test_one_process_has_the_store(store: Store, tmp_path: Path) -> None:
     Store(tmp_path / "buckets").close()
 
 
+@pytest.mark.not_fast
 def test_many_threads_on_few_keys(store: Store) -> None:
     """Every reader sees a whole body and its own ETag; folders come and go meanwhile."""
     keys = ["a", "a/b", "a/b/c", "x//y", "d/e/f/g"]

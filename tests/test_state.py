@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import get_type_hints
 
@@ -15,7 +16,7 @@ from eucabox.events.event_rows import EventRow
 from eucabox.iam import rows
 from eucabox.mail.queue import MailRow
 from eucabox.schema import MIGRATIONS, ROW_TYPES, KeyPairRow
-from eucabox.state import State
+from eucabox.state import LOOK_SECONDS, State
 
 
 def put(state: State, key: str, value: str = "x") -> None:
@@ -97,6 +98,7 @@ def _commit_and_die(path: Path) -> None:
         os.kill(os.getpid(), 9)
 
 
+@pytest.mark.not_fast
 def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(
         target=_commit_and_die, args=(tmp_path / "db",)
@@ -135,6 +137,7 @@ def test_the_connection_of_a_thread_is_closed_when_the_thread_ends(state: State)
     assert count_connections(state.path) == 1
 
 
+@pytest.mark.not_fast
 def test_a_state_that_nobody_closed_is_closed_when_it_is_forgotten(tmp_path: Path) -> None:
     state = State(tmp_path / "db")
     keys(state)
@@ -246,3 +249,60 @@ def test_a_query_that_lacks_a_column_of_the_row_s_type_is_refused(state: State) 
     with pytest.raises(TypeError, match="No created, public_key for KeyPairRow in: select key_pai"):
         sql = "select key_pair_id, account_id, key_name, key_type, key_fingerprint from key_pairs"
         state.select(KeyPairRow, sql)
+
+
+def test_each_threads_memory_of_the_database_is_small(state: State) -> None:
+    assert state.query("PRAGMA cache_size") == [{"cache_size": -256}]
+
+
+def _change_identity(state: State) -> None:
+    with state.transaction() as database:
+        database.execute("update identity_version set version = version + 1")
+
+
+@pytest.mark.not_fast
+def test_each_thread_sees_a_change_of_identity_of_this_process_at_once(tmp_path: Path) -> None:
+    state, again = State(tmp_path / "state.db"), State(tmp_path / "state.db")
+    for _ in range(200):
+        before = state.identity_mark()
+        thread = threading.Thread(target=_change_identity, args=[again])
+        thread.start()
+        thread.join()
+        assert state.identity_mark() != before
+    with state.transaction():
+        assert state.identity_mark() is None
+    state.close()
+    again.close()
+
+
+def test_a_change_of_identity_by_another_process_is_seen_soon(tmp_path: Path) -> None:
+    state = State(tmp_path / "state.db")
+    with sqlite3.connect(tmp_path / "state.db", isolation_level=None) as other:
+        for _ in range(3):
+            before = state.identity_mark()
+            other.execute("update identity_version set version = version + 1")
+            time.sleep(2 * LOOK_SECONDS)
+            assert state.identity_mark() != before
+    other.close()
+    state.close()
+
+
+def test_many_rows_come_at_once_as_they_come_one_by_one(tmp_path: Path) -> None:
+    state = State(tmp_path / "state.db")
+    with state.transaction() as database:
+        database.table("odd").insert_all(
+            {"name": text, "number": number, "empty": None}
+            for number, text in enumerate(
+                ('"', "\\", "\n\0\x7f", "ä€𝄞", "", "null", "[1]", "1" * 9999)
+            )
+        )
+        sql = "select number, name, empty, name || ? as [a b] from odd where number < ?"
+        sql += " order by name desc"
+        for most in (0, 1, 5, 100):
+            rows = state.query(sql, ("x", most))
+            assert state.query(sql, ("x", most), at_once=True) == rows
+        database.table("odd").insert({"name": "", "number": 1 << 62, "empty": None})
+        assert state.query("select max(number) as most from odd", at_once=True) == [
+            {"most": 1 << 62}
+        ]
+    state.close()

@@ -40,6 +40,7 @@ class BucketFolder:
         self.path = path
         self.flush = flush
         self.name = path.name
+        self._path_length = len(os.fsencode(path)) + 1
         self.deleted = False
         self.used = True
         self._opened: tuple[OpenFolder, OpenFolder, OpenFolder] | None
@@ -142,7 +143,7 @@ class BucketFolder:
 
     def components(self, key: bytes) -> list[bytes] | None:
         """Return the names of folders and file for a key, None if no path can hold the key."""
-        return components(key, len(os.fsencode(self.path)) + 1)
+        return components(key, self._path_length)
 
     def configure(self, **changed: Any) -> Bucket:
         """Change fields of the bucket and store them."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import functools
 import logging
+import math
 import os
 import resource
 import threading
@@ -28,7 +29,7 @@ from eucabox.errors import (
     StoreInUse,
 )
 from eucabox.process_lock import ProcessLock
-from eucabox.store import dirfd, index_generation, version_files
+from eucabox.store import dirfd, file_system, index_generation, version_files
 from eucabox.store.bucket_folder import (
     BucketFolder,
     create,
@@ -36,7 +37,7 @@ from eucabox.store.bucket_folder import (
     move_to_trash,
     open_beside,
 )
-from eucabox.store.fsync import COMMIT, Flush
+from eucabox.store.fsync import COMMIT, Flush, is_ordered
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring, require
 from eucabox.store.multipart import Multipart
@@ -45,7 +46,14 @@ from eucabox.store.paths import RESERVED, TAKEN, check_bucket_name, encode_key
 from eucabox.store.quota import Quota
 from eucabox.store.rescan import Progress, rescan
 from eucabox.store.rescan_jobs import Rescans, log_progress
-from eucabox.store.types import Acl, Bucket, BucketContents, to_datetime, unique_time
+from eucabox.store.types import (
+    Acl,
+    Bucket,
+    BucketChanges,
+    BucketContents,
+    to_datetime,
+    unique_time,
+)
 
 FOLDER_MODE = 0o750  # only the API decides who reads objects, not the users of the host
 MOST_FILES = 65_536  # open at once, most of them connections
@@ -65,6 +73,7 @@ REFUSED = {
 P = ParamSpec("P")
 T = TypeVar("T")
 log = logging.getLogger("eucabox.bucket")
+DOUBTFUL = 180  # seconds before the last change: the operating system needs less to write all
 
 
 def translate_disk_errors(method: Callable[P, T]) -> Callable[P, T]:
@@ -98,8 +107,9 @@ class Buckets:
         self._process = ProcessLock(reserved / "lock")
         if not self._process.acquire():
             raise StoreInUse(folder=root, pid=self._process.holder())
+        file_system.check(reserved)
         _allow_many_files()
-        self._flush = Flush(durability)
+        self._flush = Flush(durability, is_ordered=is_ordered(self._root))
         self._index = Index(reserved)
         self._objects = Objects(self._index, keys)
         self._multipart = Multipart(self._objects, keys)
@@ -113,10 +123,13 @@ class Buckets:
         for name in ("new", "gone"):
             with open_beside(self._root, name) as (beside, _):
                 dirfd.clear(beside)
+        last_change = self._index.journal.find_loss()
         usable = self._index.open()
+        if not usable and self._flush.relaxed:
+            self._objects.doubtful_from = last_change - DOUBTFUL
         for name in self._names():
             try:
-                self._folders[name] = BucketFolder(self._root / name, self._flush)
+                self._folders[name] = self._open_folder(self._root / name)
             except BucketUnusable as fault:
                 log.error("%s", fault.message)
                 continue
@@ -124,9 +137,16 @@ class Buckets:
         if usable:
             self._with_index(self._replay)
         self._with_index(self._rescan_unknown)
+        self._objects.doubtful_from = math.inf
         self._index.journal.start()
         for folder in self._folders.values():
             self._multipart.finish(folder)
+
+    def _open_folder(self, path: Path) -> BucketFolder:
+        flush = self._flush
+        if not flush.relaxed and path.stat().st_dev != self._root.stat().st_dev:  # mounted there
+            flush = Flush(COMMIT, is_ordered=is_ordered(path))
+        return BucketFolder(path, flush)
 
     def _names(self) -> Iterator[str]:
         for path in self._root.iterdir():
@@ -280,7 +300,7 @@ class Buckets:
         with self._lock:
             self._forget_removed(list(self._folders))
             for name in set(self._names()) - self._folders.keys():
-                self._folders[name] = BucketFolder(self._root / name, self._flush)
+                self._folders[name] = self._open_folder(self._root / name)
             return [self._get_folder(name).name for name in buckets] or sorted(self._folders)
 
     def _forget_removed(self, names: Iterable[str]) -> None:
@@ -328,6 +348,11 @@ class Buckets:
         folder = self._get_folder(name)
         counted = self._with_index(partial(self._index.count_bucket, name))
         return replace(counted, upload_bytes=self._multipart.count_bytes(folder))
+
+    def list_changes(self, name: str, position: str, limit: int = 1000) -> BucketChanges:
+        """Return the keys of a bucket that changed after a position of an earlier answer, oldest
+        change first; cheap, so that one may ask every second."""
+        return self._index.read_changes(self._get_folder(name).name, position, limit)
 
     def free_bytes(self) -> int:
         """Return how many more bytes fit into the folder."""

@@ -73,16 +73,18 @@ def descend_making(root: int, folders: Sequence[Name]) -> int:
 
     Raises FileNotFoundError if a delete removes one of the folders meanwhile: call it again.
     """
-    here = os.dup(root)
+    here = root
     try:
         for name in folders:
             below = _enter(here, name)
-            os.close(here)
+            if here != root:
+                os.close(here)
             here = below
     except BaseException:
-        os.close(here)
+        if here != root:
+            os.close(here)
         raise
-    return here
+    return os.dup(root) if here == root else here
 
 
 def _enter(here: int, name: Name) -> int:
@@ -126,7 +128,8 @@ def read_small(root: int, names: Sequence[Name]) -> bytes | None:
 
 
 def list_names(dir_fd: int) -> list[str]:
-    """Return the names in an open folder."""
+    """Return the names in an open folder, also those that are newer than its descriptor."""
+    os.lseek(dir_fd, 0, os.SEEK_SET)  # Btrfs lists only what was there at the last rewind
     return os.listdir(dir_fd)
 
 

@@ -7,16 +7,19 @@ names those that a killed process did not write.
 import contextlib
 import logging
 import os
+import secrets
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from eucabox.errors import DiskFull
 from eucabox.store.disk_reserve import Reserve
 from eucabox.store.journal import Journal
 from eucabox.store.types import (
+    BucketChanges,
     BucketContents,
     Object,
     ObjectProperties,
@@ -28,6 +31,7 @@ from eucabox.store.types import (
 log = logging.getLogger("eucabox.bucket")
 VERSION = 3
 WAITING = 512  # changes in memory before they are written
+MOST_CHANGES = 10_000  # of all buckets that one who follows them may be behind
 MOST_IDLE = 8  # readers that wait for the next listing
 SCHEMA = """
 CREATE TABLE objects (bucket TEXT, key TEXT, size INTEGER, e_tag TEXT, modified INTEGER,
@@ -52,6 +56,46 @@ class IndexBroken(Exception):  # noqa: N818  # internal: no caller of the store 
     """The index file can't be used: rebuild it."""
 
 
+class _ThreadsOwn(threading.local):
+    """What one thread does in several steps that others see as one."""
+
+    changes: list[Callable[[], None]] | None = None
+    snapshot: sqlite3.Connection | None = None
+
+
+class _RecentChanges:
+    """Which keys changed last, numbered, in memory: whoever follows a bucket need not compare it
+    all, unless the process is another one by now or the follower is too far behind."""
+
+    def __init__(self) -> None:
+        self._run = secrets.token_hex(8)
+        self._number = 0
+        self._changes: deque[tuple[int, str, str]] = deque(maxlen=MOST_CHANGES)
+
+    def note(self, bucket: str, key: str) -> None:
+        """Note a change; in one thread at a time."""
+        self._number += 1
+        self._changes.append((self._number, bucket, key))
+
+    def read(self, bucket: str, position: str, limit: int) -> BucketChanges:
+        """Return at most `limit` keys that changed after a position; the same rule."""
+        run, _, text = position.partition("-")
+        after = int(text) if text.isdecimal() and len(text) < 20 else -1
+        oldest = self._changes[0][0] if self._changes else self._number + 1
+        if run != self._run or not oldest - 1 <= after <= self._number:
+            return BucketChanges(f"{self._run}-{self._number}", False, [])
+        keys: dict[str, None] = {}
+        last = self._number
+        for number, name, key in self._changes if after < self._number else ():
+            if number <= after or name != bucket or key in keys:
+                continue
+            if len(keys) == limit:
+                last = number - 1
+                break
+            keys[key] = None
+        return BucketChanges(f"{self._run}-{last}", True, list(keys))
+
+
 class Index:
     """The index in a folder, with its journal."""
 
@@ -65,8 +109,10 @@ class Index:
         self._steps: list[
             tuple[str, tuple[object, ...]]
         ] = []  # pending changes of versions, in order
+        self._changes = _RecentChanges()
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
+        self._own = _ThreadsOwn()
 
     def open(self) -> bool:
         """Open the file; False if it had to be made anew and is empty."""
@@ -144,15 +190,47 @@ class Index:
         """Remove every noncurrent version of a key."""
         self._queue_version_step(DROP_VERSIONS, bucket, key)
 
-    def _queue_version_step(self, step: str, *values: object) -> None:
+    def read_changes(self, bucket: str, position: str, limit: int) -> BucketChanges:
+        """Return at most `limit` keys that changed after a position; it reads no file."""
         with self._lock:
-            self._steps.append((step, values))
-            self._flush_if_many()
+            return self._changes.read(bucket, position, limit)
+
+    @contextlib.contextmanager
+    def change_at_once(self) -> Iterator[list[Callable[[], None]]]:
+        """Let no listing see a part of what this thread adds and removes meanwhile."""
+        if self._own.changes is not None:  # a part of a larger change
+            yield self._own.changes
+            return
+        changes = self._own.changes = []
+        try:
+            yield changes
+        finally:
+            self._own.changes = None
+            with self._lock:
+                for change in changes:
+                    change()
+                self._flush_if_many()
+
+    def _queue_version_step(self, step: str, bucket: str, key: str, *values: object) -> None:
+        def change() -> None:
+            self._steps.append((step, (bucket, key, *values)))
+            self._changes.note(bucket, key)
+
+        self._queue_change(change)
 
     def _queue(self, bucket: str, key: str, row: IndexRow | None) -> None:
-        with self._lock:
+        def change() -> None:
             self._pending[bucket, key] = row
-            self._flush_if_many()
+            self._changes.note(bucket, key)
+
+        self._queue_change(change)
+
+    def _queue_change(self, change: Callable[[], None]) -> None:
+        if (changes := self._own.changes) is not None:
+            changes.append(change)
+            return
+        with self.change_at_once() as changes:
+            changes.append(change)
 
     def _flush_if_many(self) -> None:
         if len(self._pending) + len(self._steps) >= WAITING:
@@ -192,6 +270,21 @@ class Index:
         with self._reading() as reader:
             query = "SELECT 1 FROM objects WHERE bucket = ? AND key = ?"
             return reader.execute(query, (bucket, key)).fetchone() is not None
+
+    @contextlib.contextmanager
+    def snapshot(self, bucket: str, prefix: str) -> Iterator[None]:
+        """Let all that this thread reads meanwhile be of one moment, with every change of these
+        keys that had begun before; raises IndexBroken, DiskFull."""
+        self.journal.wait_for_changes(bucket, prefix)
+        self.flush()
+        with self._reading() as reader:
+            reader.execute("BEGIN")
+            self._own.snapshot = reader
+            try:
+                yield
+            finally:
+                self._own.snapshot = None
+            reader.execute("ROLLBACK")
 
     def rows(self, bucket: str, low: str, high: str | None, limit: int) -> list[IndexRow]:
         """Return at most `limit` rows with low <= key < high, ordered by the bytes of the key."""
@@ -304,6 +397,9 @@ class Index:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
+        if self._own.snapshot is not None:
+            yield self._own.snapshot
+            return
         with _translate_errors():
             readers = self._readers  # of this file: a rebuilt index has another list
             try:

@@ -1,11 +1,13 @@
 """Names the keys whose files may be newer than the index; holds no index and no object.
 
 A record is written before a file changes and needed until the index has the change. Records survive
-a killed process. After a power loss the journal is ignored and the buckets are rescanned.
+a killed process. After a power loss the journal is ignored and the buckets are rescanned. A listing
+waits for the changes under way, which readers of the files may have seen.
 """
 
 import contextlib
 import json
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from eucabox.atomic_files import write_atomic
 
 LIMIT = 1 << 20  # bytes in one file of the journal before the next is begun
 _encode = json.JSONEncoder().encode  # of a text alone it is three times as fast as of a list
+PATIENCE = 10.0  # seconds that a listing waits for changes under way
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -29,6 +32,15 @@ class JournalFile:
     active: int = 0
 
 
+@dataclass(eq=False, slots=True)
+class KeyChange:
+    """One change of a key that the index does not have yet."""
+
+    file: JournalFile
+    bucket: str
+    key: str
+
+
 class Journal:
     """The journal files in a folder, and the file `state` that tells whether they can be
     trusted."""
@@ -37,6 +49,9 @@ class Journal:
         self._folder = folder
         self._mark = folder / "state"
         self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)
+        self._under_way: set[KeyChange] = set()
+        self._waiting = 0  # listings
         self._full: list[JournalFile] = []
         self._number = 0
         self._current: JournalFile | None = None
@@ -49,6 +64,14 @@ class Journal:
             return bool(mark["clean"]) or mark["boot"] == _boot()
         except (OSError, ValueError, KeyError, TypeError):
             return False
+
+    def find_loss(self) -> float:
+        """Return when the last record was written before the power was lost, in seconds since
+        1970: the last start if all records are lost too, and never, `inf`, if it was not lost."""
+        if self.is_trusted():
+            return math.inf
+        files = [each for each in (self._mark, *self._files()) if each.exists()]
+        return max((each.stat().st_mtime for each in files), default=math.inf)
 
     def invalidate(self) -> None:
         """Make the next start rescan the buckets, whatever happens until then."""
@@ -66,7 +89,7 @@ class Journal:
             file.unlink()
         self._current = self._new()
 
-    def begin(self, bucket: str, key: str) -> JournalFile:
+    def begin(self, bucket: str, key: str) -> KeyChange:
         """Record that a key is about to change; raises OSError if the disk fails."""
         record = f"[{_encode(bucket)}, {_encode(key)}]\n".encode()
         with self._lock:
@@ -79,8 +102,10 @@ class Journal:
             file = self._current
             file.active += 1
             file.size += len(record)
+            change = KeyChange(file, bucket, key)
+            self._under_way.add(change)
         self._append(file, record)
-        return file
+        return change
 
     def _append(self, file: JournalFile, record: bytes) -> None:
         try:
@@ -90,10 +115,31 @@ class Journal:
         if not complete:  # deleting must work on a full disk: after a kill, rescan instead
             self._mark.unlink(missing_ok=True)
 
-    def end(self, file: JournalFile) -> None:
-        """Note that the index has received a change."""
+    def end(self, change: KeyChange, *, indexed: bool = True) -> None:
+        """Note that a change is over; unless the index has received it, its record is needed for
+        the next start."""
         with self._lock:
-            file.active -= 1
+            change.file.active -= int(indexed)
+            self._under_way.discard(change)
+            if self._waiting:
+                self._ended.notify_all()
+
+    def wait_for_changes(self, bucket: str, prefix: str) -> None:
+        """Return when the changes of keys with a prefix that have begun by now have ended, or
+        after PATIENCE."""
+        if not self._under_way:
+            return
+        with self._lock:
+            begun = {
+                each
+                for each in self._under_way
+                if each.bucket == bucket and each.key.startswith(prefix)
+            }
+            self._waiting += 1
+            try:
+                self._ended.wait_for(lambda: begun.isdisjoint(self._under_way), PATIENCE)
+            finally:
+                self._waiting -= 1
 
     def list_completed(self) -> list[JournalFile]:
         """Return the full files all of whose changes the index has received."""

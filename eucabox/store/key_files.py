@@ -194,6 +194,24 @@ def read_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result) -> by
     return parts[0] if parts else None
 
 
+def has_longer_sidecar(folder: BucketFolder, key: bytes, status: os.stat_result) -> bool:
+    """Return whether a key has a sidecar of a longer content that was written at the same time."""
+    if not folder.has_sidecars:
+        return False
+    try:
+        dir_fd = dirfd.open_folder(folder.reserved, attributes.folder(key).split("/"))
+    except OSError:
+        return False
+    with dirfd.closing(dir_fd):
+        identities = [
+            name.removeprefix(f"{digest(key)}.").partition("-")
+            for name in dirfd.list_names(dir_fd)
+            if name.startswith(digest(key))
+        ]
+    time = f"{status.st_mtime_ns:x}"
+    return any(int(size, 16) > status.st_size for size, _, when in identities if when == time)
+
+
 def sidecar_key(folder: BucketFolder, names: list[bytes]) -> bytes | None:
     """Return the key that a sidecar belongs to, given its path; None if it is gone."""
     parts = _split(dirfd.read_small(folder.reserved, names))

@@ -17,8 +17,8 @@ def page(
     """
     if limit <= 0:
         return Listing([], [], None, truncated=False)
-    index.flush()
-    return _KeyPage(index, bucket, prefix, delimiter, limit).read(start_after)
+    with index.snapshot(bucket, prefix):
+        return _KeyPage(index, bucket, prefix, delimiter, limit).read(start_after)
 
 
 class _KeyPage:

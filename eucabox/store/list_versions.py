@@ -20,8 +20,8 @@ def page(
         return Versions([], [], None, None, truncated=False)
     if after[1]:
         version_ids.check(after[1])
-    index.flush()
-    return _VersionPage(index, bucket, prefix, delimiter, limit).read(*after)
+    with index.snapshot(bucket, prefix):
+        return _VersionPage(index, bucket, prefix, delimiter, limit).read(*after)
 
 
 class _VersionPage:

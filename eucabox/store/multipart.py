@@ -160,7 +160,7 @@ class Multipart:
         record = {"e": part.e_tag, "c": part.checksums, "s": part.size}
         raw = json.dumps(record).encode()
         needs_sidecar = not attributes.write(temp_file.fd, raw)
-        folder.flush.file(temp_file.fd)
+        folder.flush.content(temp_file.fd)
         name = f"{part.number:05}"
         with self._lock(upload_id), self._folder(folder, upload_id) as dir_fd:
             if needs_sidecar and temp_file.status is not None:

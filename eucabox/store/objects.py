@@ -5,6 +5,9 @@ journal, sidecar, rename, index.
 """
 
 import contextlib
+import errno
+import logging
+import math
 import mimetypes
 import os
 import threading
@@ -17,6 +20,7 @@ from eucabox.store import (
     encrypted_file,
     index_generation,
     key_files,
+    torn_files,
     version_files,
     version_ids,
 )
@@ -39,6 +43,7 @@ from eucabox.store.types import (
 from eucabox.store.version_changes import VersionChanges
 from eucabox.store.write_specs import NO_CONDITIONS, DeleteSpec, WritePreconditions
 
+log = logging.getLogger("eucabox.bucket")
 STRIPES = 64
 RECENT = 100  # versions that are searched for a completed upload
 
@@ -51,6 +56,7 @@ class Objects:
         self._keys = keys
         self._versions = VersionChanges(index, self.open_version)
         self._md5_once = Md5Once()
+        self.doubtful_from = math.inf  # the time of files whose content a rescan has to read
         self._locks = [threading.RLock() for _ in range(STRIPES)]
 
     def _lock(self, folder: BucketFolder, key: str) -> threading.RLock:
@@ -74,20 +80,25 @@ class Objects:
         encoded = encode_key(key)
         if version_id:
             return self._find_version(folder, key, encoded, version_id)
-        opened, fresh = self._open(folder, key, encoded)
+        try:
+            opened, fresh = self._open(folder, key, encoded)
+        except OSError as error:
+            if error.errno != errno.ESTALE:  # of a network's file system: it was replaced just now
+                raise
+            opened, fresh = None, False
         if opened is None or not fresh:
             if opened:
                 opened.close()
             with self._lock(folder, key):  # a put may have moved it, or its sidecar, just now
                 opened, fresh = self._open(folder, key, encoded)
-        if opened is None:
-            folder.ensure_exists()
-            raise self._no_such_key(folder, key, encoded)
+                if opened is None:
+                    folder.ensure_exists()
+                    raise self._no_such_key(folder, key, encoded)
         return opened if fresh else self._refresh(folder, opened, encoded)
 
     def _no_such_key(self, folder: BucketFolder, key: str, encoded: bytes) -> NoSuchKey:
         """Return the fault of a key without a current object; it names the delete marker, if there
-        is one."""
+        is one. The caller holds the key's lock."""
         newest = self._versions.newest(folder, encoded) if folder.versioned else None
         if newest is None:
             # a file that was removed by hand must leave the listings; they report a broken index
@@ -96,10 +107,9 @@ class Objects:
                     self.reindex(folder, key)
             return NoSuchKey(bucket=folder.name, key=key)
         if not newest.is_marker:
-            with self._lock(folder, key):
-                self._repair_versions(folder, key)
+            self._repair_versions(folder, key)
             newest = self._versions.newest(folder, encoded)
-        if newest is None or not newest.is_marker:  # it was restored meanwhile
+        if newest is None or not newest.is_marker:
             return NoSuchKey(bucket=folder.name, key=key)
         return NoSuchKey(bucket=folder.name, key=key, delete_marker=newest.version_id)
 
@@ -150,6 +160,10 @@ class Objects:
     def find_upload_result(self, folder: BucketFolder, key: str, upload_id: str) -> Object | None:
         """Return the object that an upload became, if it is the current one or one of the last
         versions."""
+        with self._lock(folder, key):  # else it may be restored between the two looks
+            return self._find_upload_result(folder, key, upload_id)
+
+    def _find_upload_result(self, folder: BucketFolder, key: str, upload_id: str) -> Object | None:
         encoded = encode_key(key)
         with contextlib.suppress(NoSuchKey), self.open(folder, key) as current:
             if current.object.upload_id == upload_id:
@@ -227,6 +241,8 @@ class Objects:
         else:
             key_files.write_sidecar(folder, encoded, status, raw)
             attributes.remove(opened.fileno())
+            if durable:  # as long as they are there the sidecar is not read
+                folder.flush.file(opened.fileno())
 
     def commit(
         self,
@@ -243,7 +259,7 @@ class Objects:
             )
         raw = attributes.encode(new)
         sidecar = None if attributes.write(temp_file.fd, raw) else raw
-        folder.flush.file(temp_file.fd)
+        folder.flush.content(temp_file.fd)
         with self._lock(folder, new.key):
             folder.ensure_not_deleted()
             self._check_preconditions(folder, new.key, conditions)
@@ -286,14 +302,18 @@ class Objects:
         journal = self._index.journal
         if not folder.touched:
             index_generation.ensure_new_generation(folder, self._index)
-        journal_file = journal.begin(folder.name, key)
+        change, indexed = journal.begin(folder.name, key), False
         try:
-            yield
-        except BaseException:
-            self.reindex(folder, key)
-            journal.end(journal_file)
-            raise
-        journal.end(journal_file)
+            with self._index.change_at_once():
+                try:
+                    yield
+                except BaseException:
+                    self.reindex(folder, key)
+                    indexed = True
+                    raise
+            indexed = True
+        finally:
+            journal.end(change, indexed=indexed)
 
     def delete(self, folder: BucketFolder, key: str, spec: DeleteSpec) -> Deleted:
         """Delete the object of a key or one of its versions, or write a delete marker; on the disk
@@ -378,7 +398,8 @@ class Objects:
 
     def reindex(self, folder: BucketFolder, key: str) -> Object | None:
         """Bring the index up to date with the files of a key and return its object."""
-        with self._lock(folder, key):
+        with self._lock(folder, key), self._index.change_at_once():
+            self._remove_torn(folder, key)
             if folder.versioned:
                 self._reindex_versions(folder, key)
             encoded = encode_key(key)
@@ -392,6 +413,16 @@ class Objects:
                     return opened.object
         with self._refresh(folder, opened, encoded):
             return opened.object
+
+    def _remove_torn(self, folder: BucketFolder, key: str) -> None:
+        """Remove what a loss of power left of files that nobody had flushed."""
+        encoded = encode_key(key)
+        if folder.versioned:
+            torn_files.remove_versions(folder, encoded, self.doubtful_from)
+        current = key_files.open_key(folder, encoded)
+        if torn_files.is_torn(folder, encoded, current, self.doubtful_from):
+            log.warning("a loss of power took the content of %s/%s", folder.name, key)
+            self._versions.give_way(folder, key)
 
     def _reindex_versions(self, folder: BucketFolder, key: str) -> None:
         """Repair the versions of a key and bring the index up to date with them."""
@@ -424,6 +455,7 @@ class Objects:
     def clean_leftovers(self, folder: BucketFolder, encoded: bytes) -> None:
         """Remove files of a key that a killed change left beside its file."""
         with self._lock(folder, encoded.decode()):
+            self._remove_torn(folder, encoded.decode())  # which their sidecars tell
             needed = version_files.list_sidecars(folder, encoded) if folder.versioned else ()
             key_files.remove_leftovers(folder, encoded, needed)
 
@@ -442,8 +474,10 @@ def _read_object(
     status = os.fstat(descriptor)
     raw = attributes.read(descriptor) or key_files.read_sidecar(folder, encoded, status)
     if raw is not None:
-        with contextlib.suppress(ValueError):
+        try:
             return attributes.decode(raw, folder.name, key, status)
+        except ValueError:
+            pass  # not ours
     content_type = mimetypes.guess_type(f"/{key}", strict=False)[0] or DEFAULT_TYPE
     properties = ObjectProperties(content_type=content_type, owner=folder.bucket.owner)
     modified = to_datetime(status.st_mtime_ns)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from eucabox.errors import BucketNameInCapitals, InvalidBucketName, InvalidKey, KeyTooLong
 
 RESERVED = ".eucabox"
+RESERVED_NAME = RESERVED.encode()
 LONGEST_KEY = 1024  # bytes of UTF-8
 LONGEST_NAME = 255  # bytes in one component, on every Linux file system
 LONGEST_PATH = 4095  # bytes; tools of an operator can not open longer ones
@@ -65,7 +66,7 @@ def encode_key(key: str) -> bytes:
 def components(key: bytes, folder_length: int) -> list[bytes] | None:
     """Split a key into names of folders and a file, or None if no path can hold it."""
     names = key.split(b"/")
-    if b"\0" in key or names[0] == RESERVED.encode():
+    if b"\0" in key or names[0] == RESERVED_NAME:
         return None
     if len(key) + folder_length >= LONGEST_PATH or not UNFIT.isdisjoint(names):
         return None

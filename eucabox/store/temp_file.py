@@ -2,9 +2,7 @@
 name."""
 
 import contextlib
-import ctypes
 import errno
-import functools
 import hashlib
 import os
 import secrets
@@ -13,20 +11,23 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
+from itertools import chain, count
 from typing import Protocol
 
 from eucabox.errors import ContentMd5Mismatch, EntityTooLarge, IncompleteBody, InvalidDigest
 from eucabox.store import checksums
 from eucabox.store.bucket_folder import BucketFolder
+from eucabox.store.fsync import ALWAYS, start_writing
 from eucabox.store.types import EncryptionInfo, to_datetime, unique_time
 
 CHUNK = 1 << 19
 AHEAD = 4  # pieces that may be written before they are hashed
 FLUSHED = 8 << 20  # bytes after which the kernel starts to write, so that the last flush is short
 LARGEST = 5 << 30  # bytes in one put or part
-SYNC_FILE_RANGE_WRITE = 2
 NO_COPY = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+
+# Names of temporary files, which no other process takes: its own begins otherwise.
+_PROCESS, _NUMBERS = secrets.token_hex(8), count()
 
 Trailers = Callable[[], dict[str, str]]
 Name = bytes | str
@@ -70,7 +71,7 @@ class TempFile:
     """A temporary file in a bucket, removed at the end of the `with` unless it was moved."""
 
     def __init__(self, folder: BucketFolder) -> None:
-        self._name: str | None = secrets.token_hex(8)
+        self._name: str | None = f"{_PROCESS}{next(_NUMBERS):x}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self._dir_fd = folder.temporary  # the folder stays open until the end
@@ -119,12 +120,14 @@ class TempFile:
 
 
 def write_small(folder: BucketFolder, content: bytes, name: Name, dir_fd: int) -> None:
-    """Write a small file into a folder, whole or not at all; on the disk when done."""
+    """Write a small file into a folder, whole or not at all; on the disk when done, also with
+    `relaxed`: half a sidecar or key's name would harm an object that has long been on the disk."""
+    flush = ALWAYS if folder.flush.relaxed else folder.flush
     with TempFile(folder) as temp_file:
         temp_file.write(content)
-        folder.flush.file(temp_file.fd)
+        flush.content(temp_file.fd)
         temp_file.move(name, dir_fd)
-    folder.flush.folder(dir_fd)
+    flush.folder(dir_fd)
 
 
 def receive(temp_file: TempFile, stream: BodyStream, expected: ExpectedBody) -> ReceivedBody:
@@ -173,7 +176,7 @@ def _write_and_hash_large(
         pending.append(summing.submit(_update, sums, data))
         temp_file.write(data)
         if size - flushed >= FLUSHED:
-            _start_writing(temp_file.fd, flushed, size - flushed)
+            start_writing(temp_file.fd, flushed, size - flushed)
             flushed = size
         if len(pending) > AHEAD:
             pending.popleft().result()
@@ -231,19 +234,3 @@ def _copy_some(source: int, temp_file: TempFile, offset: int, count: int) -> int
     data = os.pread(source, min(count, CHUNK), offset)
     temp_file.write(data)
     return len(data)
-
-
-def _start_writing(descriptor: int, offset: int, count: int) -> None:
-    """Make the kernel write a range of a file soon, without waiting for it, so that less is left to
-    flush."""
-    function = _sync_file_range()
-    if function is not None:
-        function(descriptor, offset, count, SYNC_FILE_RANGE_WRITE)
-
-
-@functools.cache
-def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    function = getattr(ctypes.CDLL(None), "sync_file_range", None)
-    if function is not None:
-        function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    return function

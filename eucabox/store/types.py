@@ -68,6 +68,16 @@ class BucketContents:
 
 
 @dataclass(frozen=True)
+class BucketChanges:
+    """The keys of a bucket that changed after some position, and the position after them. If not
+    `is_complete`, others may have changed too: compare everything, from this position on."""
+
+    position: str
+    is_complete: bool
+    keys: list[str]
+
+
+@dataclass(frozen=True)
 class ObjectProperties:
     """What a caller sets of an object, and the checksums: {"CRC32": base64}.
 

@@ -122,6 +122,14 @@ class VersionChanges:
         self._index.drop(folder.name, key)
         return removed
 
+    def give_way(self, folder: BucketFolder, key: str) -> None:
+        """Remove the current object for good; the version before it becomes current."""
+        self.remove_current(folder, key)
+        older = version_files.list_entries(folder, encode_key(key)) if folder.versioned else []
+        if older and not older[0].is_marker:
+            self._promote(folder, key, older[0])
+            version_files.prune(folder, encode_key(key))
+
     def delete_version(
         self, folder: BucketFolder, key: str, current: "OpenObject | None", version_id: str
     ) -> bool:
@@ -209,5 +217,5 @@ def _rewrite_version_key(
     new = replace(new, version_key=version_key)
     raw = attributes.encode(new)
     sidecar = None if attributes.write(temp_file.fd, raw) else raw
-    folder.flush.file(temp_file.fd)
+    folder.flush.content(temp_file.fd)
     return new, sidecar

@@ -135,6 +135,13 @@ def _open_or_make_folder(folder: BucketFolder, key: bytes) -> int:
     return dir_fd
 
 
+@contextlib.contextmanager
+def open_version_folder(folder: BucketFolder, key: bytes) -> Iterator[int]:
+    """Open the folder of a key's versions, which is made if there is none."""
+    with dirfd.closing(_open_or_make_folder(folder, key)) as dir_fd:
+        yield dir_fd
+
+
 def _copy(folder: BucketFolder, descriptor: int, old: Object, dir_fd: int) -> None:
     status = os.fstat(descriptor)
     with TempFile(folder) as temp_file:
@@ -143,7 +150,7 @@ def _copy(folder: BucketFolder, descriptor: int, old: Object, dir_fd: int) -> No
         if raw is not None:
             attributes.write(temp_file.fd, raw)
         os.utime(temp_file.fd, ns=(status.st_atime_ns, status.st_mtime_ns))
-        folder.flush.file(temp_file.fd)
+        folder.flush.content(temp_file.fd)
         temp_file.move(old.version_key, dir_fd)
 
 

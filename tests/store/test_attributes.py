@@ -66,6 +66,7 @@ def test_attributes_that_the_compact_form_can_not_express_are_not_packed(
     assert attributes.pack({**PLAIN, **more}) is None
 
 
+@pytest.mark.not_fast
 @settings(max_examples=100, deadline=None, database=None)
 @given(
     content_type=st.text(max_size=30),
@@ -97,3 +98,29 @@ def test_damaged(raw: bytes, tmp_path: Path) -> None:
         attributes.unpack(raw)
     with pytest.raises(ValueError, match="packed"):
         attributes.decode(raw, "b", "k", tmp_path.stat())
+
+
+@pytest.mark.parametrize("content_type", ["binary/octet-stream", "text/plain", "a/b"])
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC64NVME", "SHA1", ""])
+def test_the_quick_way_of_usual_attributes_leads_to_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content_type: str, algorithm: str
+) -> None:
+    (file := tmp_path / "file").write_bytes(b"content")
+    os.utime(file, ns=(1_700_000_000_000_001_000,) * 2)
+    sizes = {"CRC32": 4, "CRC64NVME": 8, "SHA1": 20}
+    sums = {algorithm: base64.b64encode(b"1" * sizes[algorithm]).decode()} if algorithm else {}
+    kind = "FULL_OBJECT" if sums else ""
+    properties = ObjectProperties(
+        content_type=content_type, owner="012345678901", checksums=sums, checksum_type=kind
+    )
+    modified = to_datetime(file.stat().st_mtime_ns)
+    obj = Object("b", "k", 7, "0123456789abcdef" * 2, modified, properties)
+    quick = attributes.encode(obj)
+    decoded, fresh = attributes.decode(quick, "b", "k", file.stat())
+    assert (decoded, fresh) == (obj, True)
+    assert vars(decoded) == vars(obj)
+    assert vars(decoded.properties) == vars(properties)
+    for name in ("_encode_usual", "_decode_usual"):
+        monkeypatch.setattr(attributes, name, lambda *_: None)
+    assert attributes.encode(obj) == quick
+    assert attributes.decode(quick, "b", "k", file.stat()) == (obj, True)

@@ -92,6 +92,7 @@ def test_bytes_come_back(keyed: Keyed, size: int, kind: str) -> None:
     assert size < 32 or content[:32] not in on_disk
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("size", [FRAME, FRAME + 1, 3 * FRAME, 9 * FRAME + 5])
 def test_ranges_at_the_edges_of_frames(keyed: Keyed, size: int) -> None:
     content = body(size)
@@ -218,6 +219,7 @@ def test_a_frame_in_another_place_is_refused(keyed: Keyed) -> None:
         get(keyed, "key")
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("length", [0, 3, 10, 200, -1, -FRAME - 16, -2 * FRAME - 32])
 def test_a_file_that_was_cut_short_is_damaged(keyed: Keyed, length: int, kind: str) -> None:
@@ -318,6 +320,7 @@ def test_a_plain_file_in_the_place_of_an_encrypted_one(keyed: Keyed) -> None:
 # --- parts and copies --------------------------------------------------------------------------
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("kind", KINDS)
 def test_ranges_across_parts(keyed: Keyed, kind: str) -> None:
     pieces = [body(5 << 20, 1), body((5 << 20) + FRAME - 1, 2), body(FRAME + 1, 3)]
@@ -355,6 +358,7 @@ def test_a_part_in_another_place_is_refused(keyed: Keyed) -> None:
             get(keyed, "key", start, 1)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("lost", ["attributes", "nothing"])
 def test_an_object_without_its_last_part_is_damaged(keyed: Keyed, lost: str) -> None:
     upload(keyed, "key", "AES256", (1, body(5 << 20, 1)), (2, body(5 << 20, 2)))

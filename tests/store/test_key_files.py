@@ -1,5 +1,6 @@
 """Folders that come and go under a key while others are put and deleted, on either file system."""
 
+import errno
 import io
 import os
 import threading
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from eucabox.bucket import Store
-from eucabox.errors import NoSuchBucket
-from eucabox.store import dirfd, key_files
+from eucabox.errors import NoSuchBucket, StorageFailed
+from eucabox.store import attributes, dirfd, key_files
 from eucabox.store.temp_file import TempFile
 from tests.store.conftest import FACTS, Put, content, keys, leftovers, names
 
@@ -64,6 +65,25 @@ def test_readers_beside_overwrites(store: Store, put: Put) -> None:
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_a_file_that_is_stale_as_it_was_just_replaced_is_opened_again(
+    store: Store, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As GlusterFS has it; no local file system does that, so one answer is replaced."""
+    put("key", b"new")
+    right, numbers = attributes.read, [errno.ESTALE]
+
+    def fail_once(descriptor: int) -> bytes | None:
+        if numbers:
+            raise OSError(numbers.pop(), "it fails")
+        return right(descriptor)
+
+    monkeypatch.setattr(attributes, "read", fail_once)
+    assert content(store, "key") == b"new"
+    numbers.append(errno.EIO)
+    with pytest.raises(StorageFailed):
+        content(store, "key")
 
 
 def test_an_empty_folder_is_replaced_by_a_file(put: Put, root: Path) -> None:

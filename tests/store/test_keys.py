@@ -69,6 +69,7 @@ def sorted_keys(every: object) -> list[str]:
     return sorted(every, key=str.encode)  # type: ignore[call-overload, no-any-return]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("key", AWKWARD, ids=range(len(AWKWARD)))
 def test_each_key_alone(store: Store, put: Put, root: Path, key: str) -> None:
     made = put(key, key.encode())

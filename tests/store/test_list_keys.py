@@ -52,6 +52,7 @@ def walked(keys: set[str], prefix: str, delimiter: str) -> list[str]:
     return list(found)
 
 
+@pytest.mark.not_fast
 @settings(max_examples=150, deadline=None, database=None)
 @given(
     keys=st.sets(TEXT, max_size=20),

@@ -357,6 +357,7 @@ def damage_it(at: Path, how: str) -> None:
             at.write_bytes(b"")
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("damage", ["a link", "a file", "garbage", "not ours", "a list"])
 def test_a_damaged_upload_is_not_found_and_others_are(
     store: Store, root: Path, damage: str

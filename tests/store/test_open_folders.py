@@ -87,6 +87,7 @@ def test_a_folder_in_use_stays_open_after_its_bucket_closed_it(store: Store) -> 
         os.fstat(number)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("back", [False, True])
 def test_a_bucket_whose_folder_was_removed_is_not_opened_again(
     store: Store, tmp_path: Path, back: bool
