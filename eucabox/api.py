@@ -8,17 +8,16 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-
-from flask import Flask, Response
 
 from eucabox import actions, ids, logs
 from eucabox.actions import Call
 from eucabox.errors import Fault
 from eucabox.events.request_counts import REQUESTS, SECONDS
 from eucabox.iam.credentials_folder import endpoint
+from eucabox.wire import failures
 from eucabox.wire.request import (
     Answer,
     BodyReader,
@@ -31,9 +30,12 @@ from eucabox.wire.request import (
 from eucabox.wire.request_context import PolicyContext
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from eucabox.cloud import Cloud
     from eucabox.iam.caller import Credential
     from eucabox.wire.protocols import ApiProtocol
+    from eucabox.wire.s3.straight_road import StraightRoad
 
 log = logging.getLogger("eucabox.api")
 
@@ -51,16 +53,9 @@ StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
-def create_app(cloud: "Cloud") -> Flask:
+def create_app(cloud: "Cloud") -> "ApiDispatcher":
     """The application of the API listeners: Flask for PAGES, the protocols for everything else."""
-    app = Flask("eucabox", static_folder=None)
-
-    @app.get(HEALTH)
-    def health() -> Response:
-        return Response(HEALTHY, mimetype="application/json")
-
-    app.wsgi_app = ApiDispatcher(cloud, _choose_for_clients, app.wsgi_app)  # type: ignore[method-assign]
-    return app
+    return ApiDispatcher(cloud, _choose_for_clients, _serve_page)
 
 
 def create_metadata_app(cloud: "Cloud") -> "ApiDispatcher":
@@ -70,10 +65,13 @@ def create_metadata_app(cloud: "Cloud") -> "ApiDispatcher":
 
 def preload() -> None:
     """Load what the first request of each protocol would otherwise wait for."""
+    from eucabox.wire import model
+
+    model.load()  # first, as what that takes for a moment is taken by what is loaded then
     from eucabox.wire import metadata, protocols  # noqa: F401  # loading it is the purpose
+    from eucabox.wire.s3 import straight_road  # noqa: F401
 
     actions.load()
-    protocols.load_models()
 
 
 class ApiDispatcher:
@@ -94,6 +92,15 @@ class ApiDispatcher:
         """Serve one of our own pages; the server hands API requests to `handle`."""
         assert self._pages
         return self._pages(environ, start_response)
+
+    @cached_property
+    def straight_road(self) -> "StraightRoad | None":
+        """The straight road of S3, None for guests; it is made for the second request."""
+        if not self._pages:
+            return None
+        from eucabox.wire.s3.straight_road import StraightRoad
+
+        return StraightRoad(self._cloud)
 
     def is_api_request(self, target: str, host: str) -> bool:
         """Whether a request is for the protocols, and not for our own pages."""
@@ -173,14 +180,9 @@ class ApiDispatcher:
             result = actions.perform(parsed.service, parsed.name, call, parsed.params)
             exchange.result = result
             return protocol.answer(parsed, result)
-        except Fault as fault:
-            fault.facts.setdefault("Resource", request.path)
-            line["outcome"] = fault.code
-            return protocol.refuse(fault, request.request_id, service)
-        except Exception:
-            log.exception("a request of the service %s failed", service)
-            line["outcome"] = Fault.code
-            return protocol.refuse(Fault(), request.request_id, service)
+        except Exception as problem:
+            answer, line["outcome"] = failures.word(problem, protocol.refuse, request, service)
+            return answer
 
     def _find_credential(self, access_key_id: str) -> "Credential | None":
         return self._cloud.accounts.known_keys.credential(access_key_id)
@@ -222,6 +224,25 @@ def _count(line: dict[str, object], seconds: float) -> None:
     row[1 + bisect_left(SECONDS, seconds)] += 1
 
 
+def _serve_page(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    return _create_pages().wsgi_app(environ, start_response)
+
+
+@cache
+def _create_pages() -> "Flask":
+    """Made with the first request that comes here, as Flask takes 8 MiB: connections themselves
+    answer the health check as clients send it."""
+    from flask import Flask, Response
+
+    app = Flask("eucabox", static_folder=None)
+
+    @app.get(HEALTH)
+    def health() -> Response:
+        return Response(HEALTHY, mimetype="application/json")
+
+    return app
+
+
 # --- which protocol: imported with the first request, the listeners are ready before ------------
 
 
@@ -255,7 +276,7 @@ def http_response(
     length = _length(answer)
     if length is not None and not bodiless and "content-length" not in present:
         headers.append(("Content-Length", str(length)))
-    status, body = f"{answer.status} {_phrase(answer.status)}", _body(answer)
+    status, body = status_line(answer.status), _body(answer)
     if bodiless or request.method == "HEAD":
         close = getattr(body, "close", None)
         if close is not None:
@@ -281,11 +302,12 @@ def _header(value: str) -> str:
 
 
 @cache
-def _phrase(status: int) -> str:
+def status_line(status: int) -> str:
+    """Return a status with its phrase."""
     try:
-        return HTTPStatus(status).phrase
+        return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
-        return "Unknown"
+        return f"{status} Unknown"
 
 
 def _length(answer: Answer) -> int | None:

@@ -13,7 +13,6 @@ import boto3
 import pytest
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
-from flask import Flask
 
 from eucabox import actions, api
 from eucabox.actions import Call
@@ -51,7 +50,7 @@ def _cloud(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(name="app", scope="module")
-def _app(cloud: Any) -> Flask:
+def _app(cloud: Any) -> api.ApiDispatcher:
     return api.create_app(cloud)
 
 
@@ -62,7 +61,7 @@ def _admin(cloud: Any) -> UserCredentials:
 
 
 @pytest.fixture(name="port", scope="module")
-def _port(app: Flask) -> Iterator[int]:
+def _port(app: api.ApiDispatcher) -> Iterator[int]:
     listener = Listener(("127.0.0.1", 0), app, 4, ("api", "port"))
     listener.open()
     yield listener.bind_addr[1]
@@ -89,6 +88,7 @@ def _code(call: Any, **arguments: Any) -> tuple[str, int]:
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("path", ["", "/services/compute", "/services/Eucalyptus/"])
 def test_ec2_is_spoken(port: int, admin: UserCredentials, path: str) -> None:
     ec2 = _client("ec2", port, admin, path)
@@ -118,6 +118,7 @@ def test_s3_is_spoken(port: int, admin: UserCredentials, path: str) -> None:
     assert _code(s3.head_object, Bucket="barrel", Key="none") == ("404", 404)
 
 
+@pytest.mark.not_fast
 def test_a_role_is_used_by_the_requests_of_its_sessions(
     cloud: Any, port: int, admin: UserCredentials
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_role_is_used_by_the_requests_of_its_sessions(
     assert last["LastUsedDate"].year >= 2026
 
 
+@pytest.mark.not_fast
 def test_a_wrong_secret_is_refused_by_each(port: int, admin: UserCredentials) -> None:
     wrong = UserCredentials(admin.caller, "x" * 40, "", "")
     assert _code(_client("ec2", port, wrong).describe_key_pairs)[0] == "SignatureDoesNotMatch"

@@ -53,7 +53,7 @@ class Cloud:
             database.conn.execute("delete from accounts where account_name = 'eucalyptus'")
         found = accounts.user_credentials(accounts.ensure_administrator())
         rooms = {**vars(self.world.cloud), "accounts": accounts}
-        self.door = api.create_app(SimpleNamespace(**rooms)).wsgi_app  # type: ignore[arg-type]
+        self.door = api.create_app(SimpleNamespace(**rooms))  # type: ignore[arg-type]
         self._keys = Credentials(found.caller.access_key_id, found.secret)
         self._admin = found.caller
         self.known: dict[str, str] = {}
@@ -96,7 +96,7 @@ class Cloud:
         request = Request(
             "POST", path, path, "", sent, io.BytesIO(body), len(body), host="h:1", request_id="1"
         )
-        answer = self.door.handle(request)  # type: ignore[attr-defined]
+        answer = self.door.handle(request)
         assert isinstance(answer, Answer)
         return answer
 

@@ -3,6 +3,7 @@ database says something else of who may do what. Decides about no resource."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from eucabox.iam.caller import Caller
 from eucabox.iam.managed_policies import read_default_document
@@ -43,6 +44,17 @@ _OWN = f"""select 'identity' as kind, policy_name as name, document as text from
     where {{kind}}_id = :id and permissions_boundary <> ''"""
 
 
+class _Plain(NamedTuple):
+    """What statements without variables allow to requests that come in one way.
+
+    `resources` are the matchers of allowed resources, of each kind of policies; `everywhere` is
+    True if each kind allows every resource.
+    """
+
+    resources: list[list[Match]]
+    everywhere: bool
+
+
 @dataclass(frozen=True)
 class _AboutAction:
     """The statements of a caller's own policies that are about one action; an Allow of each of
@@ -50,13 +62,12 @@ class _AboutAction:
 
     denying: tuple[Statement, ...]
     allowing: tuple[tuple[Statement, ...], ...]
-    # by address and TLS of a request: the matchers of resources that are allowed in any case
-    _plain: dict[tuple[str, str], list[list[Match]]] = field(default_factory=dict, compare=False)
+    _plain: dict[tuple[str, str], _Plain] = field(default_factory=dict, compare=False)
 
-    def list_plain(self, source_ip: str, secure: str) -> list[list[Match]]:
-        """Return the matchers of resources that the statements of each kind allow to requests from
-        an address whatever else they say."""
-        way = source_ip, secure
+    def find_plain(self, context: Mapping[str, str]) -> _Plain:
+        """Return what the statements allow to requests from the address in `context`, with or
+        without TLS, whatever else they say."""
+        way = source_ip, secure = context.get("source_ip", ""), context.get("secure", "")
         plain = self._plain.get(way)
         if plain is None:
             if len(self._plain) >= MOST_WAYS:
@@ -64,11 +75,13 @@ class _AboutAction:
             values = {"aws:sourceip": source_ip, "aws:securetransport": secure}
             known = {key: (value,) for key, value in values.items() if value}
             request = AuthorizationRequest("", "", None, known.get)
-            plain = [
-                [match for each in kind if _holds_plainly(each, request) for match in _fixed(each)]
-                for kind in self.allowing
+            held = [
+                [each for each in kind if _holds_plainly(each, request)] for kind in self.allowing
             ]
-            self._plain[way] = plain
+            plain = self._plain[way] = _Plain(
+                [[match for each in kind for match in _fixed(each)] for kind in held],
+                all(any(map(_names_all, kind)) for kind in held),
+            )
         return plain
 
 
@@ -104,8 +117,18 @@ class CallerPolicies:
         about = self._by_action.get(action)
         if about is None or about.denying:
             return False
-        plain = about.list_plain(context.get("source_ip", ""), context.get("secure", ""))
-        return all(any(match(resource) for match in kind) for kind in plain)
+        for kind in about.find_plain(context).resources:
+            for match in kind:
+                if match(resource):
+                    break
+            else:
+                return False
+        return True
+
+    def permit_everywhere_plainly(self, action: str, context: Mapping[str, str]) -> bool:
+        """True if `permit_plainly` is, whatever the resource. False means: ask further."""
+        about = self._by_action.get(action)
+        return about is not None and not about.denying and about.find_plain(context).everywhere
 
     def permit_everywhere(self, request: AuthorizationRequest) -> bool:
         """True if these policies allow the action whatever the resource is, and its tags and those
@@ -165,11 +188,13 @@ def _fixed(statement: Statement) -> Iterator[Match]:
                 yield pattern.fixed
 
 
-def _holds_everywhere(statement: Statement, request: AuthorizationRequest) -> bool:
+def _names_all(statement: Statement) -> bool:
     resources = statement.resources
-    if resources.others or all(each.text != "*" for each in resources.patterns):
-        return False
-    return all(
+    return not resources.others and any(each.text == "*" for each in resources.patterns)
+
+
+def _holds_everywhere(statement: Statement, request: AuthorizationRequest) -> bool:
+    return _names_all(statement) and all(
         each.key in OF_EVERY_REQUEST
         and not any("${" in value for value in each.values)
         and each.holds(request)

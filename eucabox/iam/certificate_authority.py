@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from cryptography import x509
@@ -31,13 +32,20 @@ class CertificateAuthority:
         self.folder = folder
         self._seal = seal
         make_folder(folder, 0o755)
-        self._key, self.certificate = self._load_or_create(
-            "ca", "eucabox certificate authority", None
-        )
-        self.cloud_private_key, self.cloud_certificate = self._load_or_create(
-            "cloud", "eucabox cloud", (self._key, self.certificate)
-        )
+        self._pem, self.certificate = self._load_or_create("ca", "eucabox certificate authority")
+        self._cloud_pem, self.cloud_certificate = self._load_or_create("cloud", "eucabox cloud")
         self._names = sorted({*ALWAYS_NAMED, socket.gethostname(), *names} - {""})
+
+    # Read when they are needed: to check an RSA key takes 40 ms, and a start needs neither.
+
+    @cached_property
+    def _key(self) -> rsa.RSAPrivateKey:
+        return read_private_key(self._pem)
+
+    @cached_property
+    def cloud_private_key(self) -> rsa.RSAPrivateKey:
+        """The key that opens bundles and signs what guests are told."""
+        return read_private_key(self._cloud_pem)
 
     @property
     def ca_file(self) -> Path:
@@ -70,22 +78,22 @@ class CertificateAuthority:
             self._issue_server(certificate, key, names)
         return certificate, key
 
-    def _load_or_create(
-        self, name: str, common_name: str, issuer: "Issuer | None"
-    ) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
+    def _load_or_create(self, name: str, common_name: str) -> tuple[bytes, x509.Certificate]:
+        """Return a private key, as PEM, and its certificate, which is or is of the CA."""
         sealed, public = self.folder / f"{name}.key", self.folder / f"{name}.crt"
         if not public.exists():
             key = _new_key()
             secret = self._seal.close(private_pem(key).encode(), f"{name} key")
             write_atomic(sealed, secret, 0o600)
+            issuer = None if name == "ca" else (self._key, self.certificate)
             _write_long_lived(public, common_name, key, issuer)
-        key = read_private_key(self._seal.open(sealed.read_bytes(), f"{name} key"))
+        pem = self._seal.open(sealed.read_bytes(), f"{name} key")
         certificate = x509.load_pem_x509_certificate(public.read_bytes())
-        if issuer is None and not _has_key_usage(certificate):
+        if name == "ca" and not _has_key_usage(certificate):
             # TLS clients since Python 3.13 refuse it; the key stays, so what it issued stays valid
-            certificate = _write_long_lived(public, common_name, key, issuer)
+            certificate = _write_long_lived(public, common_name, read_private_key(pem), None)
             log.warning("%s is renewed: hand it to the clients that use HTTPS", public)
-        return key, certificate
+        return pem, certificate
 
     def _is_current(self, file: Path, wanted: list[str]) -> bool:
         pem = file.read_text("ascii")

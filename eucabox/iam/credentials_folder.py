@@ -5,7 +5,6 @@ import re
 import shlex
 import stat
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -229,6 +228,8 @@ def zip_credentials(
 ) -> tuple[str, bytes]:
     """Return the name and the bytes of a zip with a user's files, which works wherever it is
     unpacked. The same user always gets the same keys. Raises NoActiveCredential."""
+    import zipfile  # for this alone
+
     credentials = accounts.user_credentials(caller)
     facts = _template_values(config, credentials, host)
     facts |= {

@@ -7,7 +7,6 @@ import itertools
 import time
 
 import pyotp
-import segno
 
 STEP = 30  # seconds that a device shows one code for
 SEED_LETTERS = 32  # of Base32: 160 bits, as long as what is hashed with it
@@ -54,6 +53,8 @@ def make_address(seed: str, device: str, holder: str) -> str:
 
 def draw_qr_code(address: str) -> bytes:
     """Return a picture of an address, as PNG."""
+    import segno  # 1 MiB, for a device that is set up
+
     picture = io.BytesIO()
     segno.make(address, micro=False).save(picture, kind="png", scale=PIXELS)
     return picture.getvalue()

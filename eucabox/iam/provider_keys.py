@@ -8,14 +8,15 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-
-from jwt import PyJWK
-from jwt.exceptions import PyJWTError
+from typing import TYPE_CHECKING
 
 from eucabox import gil_turns
 from eucabox.errors import IdentityProviderUnreachable, InvalidIdentityToken
 from eucabox.iam.identity_providers import ProviderUrl
 from eucabox.iam.rows import OidcProviderRow
+
+if TYPE_CHECKING:
+    from jwt import PyJWK
 
 log = logging.getLogger("eucabox.iam")
 Fetch = Callable[[str], bytes]
@@ -37,7 +38,7 @@ class ProviderKey:
     """A public key with its id ("" for none) and the algorithms that it may check."""
 
     key_id: str
-    key: PyJWK
+    key: "PyJWK"
     algorithms: tuple[str, ...]
 
 
@@ -213,6 +214,8 @@ def _read_json(document: bytes, issuer: str) -> dict[str, object]:
 
 def _read_key(entry: object) -> ProviderKey | None:
     """Return a key, None for one that is of another kind, for encryption, or broken."""
+    from jwt import PyJWK, PyJWTError  # only clouds with identity providers need it
+
     if not isinstance(entry, dict) or entry.get("kty") not in USABLE:
         return None
     algorithms: tuple[str, ...] = USABLE[entry["kty"]]

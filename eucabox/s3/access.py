@@ -48,6 +48,7 @@ WRITTEN_BY = "writer"  # in `extra`: the account that wrote an object of another
 ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
 OWNERSHIPS = (ENFORCED, PREFERRED, WRITER)
 CREATE = "s3:CreateBucket"
+FROM_WITHIN = {"aws:principalisawsservice": "true", "aws:securetransport": "true"}  # of services
 EVERY = "*"  # in place of a bucket's name, where an action is about none
 
 
@@ -418,11 +419,10 @@ def judge_service(
     if not text:
         return ""
 
-    def value(name: str) -> tuple[str, ...] | None:
-        return (context[name],) if name in context else None
-
+    known = {**FROM_WITHIN, "aws:principalservicename": service, **context}
+    values = {name: (each,) for name, each in known.items()}
     resource = s3_vocabulary.resource(bucket.name, key or None)
-    request = policy.AuthorizationRequest(action, resource, None, value, service)
+    request = policy.AuthorizationRequest(action, resource, None, values.get, service)
     return policy.compile_policy(text).evaluate(request)
 
 

@@ -1,9 +1,11 @@
 """The one process: its listeners, its signals, its readiness; never what a request means."""
 
+import gc
 import logging
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 from eucabox import api, logs
@@ -19,6 +21,7 @@ from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 log = logging.getLogger("eucabox.server")
 
 STOP_SECONDS = 3.0
+FIRST_TURNS = 2.0  # seconds that the loops' first turns take, as that of the packet filter
 
 
 class Server:
@@ -93,6 +96,19 @@ class Server:
         return [*self._listeners, *self._console.listeners, *self._guests.listeners]
 
 
+def _warm_up() -> None:
+    """Load what requests need. What a start makes stays, so garbage is looked for from here on and
+    never among it; memory that the start alone took, as to read the models, is given back."""
+    try:
+        api.preload()
+    finally:
+        gc.freeze()
+        gc.enable()
+    malloc.give_back()
+    time.sleep(FIRST_TURNS)
+    malloc.give_back()
+
+
 def serve(config: Config) -> int:
     """Run eucabox until SIGTERM or SIGINT; the exit status. SIGHUP reads the configuration anew.
 
@@ -114,7 +130,7 @@ def serve(config: Config) -> int:
         logs.open_file(config)
         server.open()
         server.open_to_browsers()
-        threading.Thread(target=api.preload, name="warm", daemon=True).start()
+        threading.Thread(target=_warm_up, name="warm", daemon=True).start()
         cloud.start()
         server.open_to_guests()
         _announce_ready(config)

@@ -16,7 +16,7 @@ from cheroot import server as cheroot
 from eucabox import gil_turns
 from eucabox.api import HEALTH
 from eucabox.server import waiting_connections
-from eucabox.server.request import FORM, HttpRequest
+from eucabox.server.request import CONTINUE, FORM, HttpRequest, write_answer
 from eucabox.server.sockets import (
     PIECE,
     clear_socket_timeouts,
@@ -28,6 +28,9 @@ from eucabox.server.worker_threads import TransferRate
 
 if TYPE_CHECKING:
     from eucabox.server.listener import Listener
+    from eucabox.wire.request import Request
+    from eucabox.wire.s3.habits import KnownClient
+    from eucabox.wire.s3.straight_road import StraightRoad
 
 log = logging.getLogger("eucabox.server")
 # Who goes on with a connection gets its socket, which never blocks, and what was received early.
@@ -36,7 +39,7 @@ Taker = Callable[[socket.socket, bytes], None]
 FORM_SECONDS = 60  # for a whole form, which is read before its signature is checked
 DRAINS = 16  # pieces that are thrown away before other connections get a turn
 HEALTH_CHECK = re.compile(rb"(?:GET|HEAD) /_eucabox/health[ ?].*?\r\n\r\n", re.DOTALL)
-HOST = re.compile(rb"\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
+HOST = re.compile(rb"\r\nhost:([^\r\n]*)\r\n", re.IGNORECASE)  # with blanks it would try for hours
 
 
 class ClientConnection(TransferRate, cheroot.HTTPConnection):
@@ -45,10 +48,12 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
     server: "Listener"
     RequestHandlerClass = HttpRequest
     lingers = False  # the client is to read our answer before the end
+    continues = False  # a small body was sent for and is about to come
     counted = False  # among the threads of its source
     handshake_done = False
     deadline: float | None = None
     body: Any = None
+    client: "KnownClient | None" = None  # once it has sent something that it may send again
     wants = select.EPOLLIN
     waiting_since = due = 0.0  # since when it is with no thread, and until when it may be
     _awaited = ""
@@ -109,7 +114,7 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         if not dispatcher or not match:
             return False
         host = HOST.search(match.group(0))
-        name = host.group(1).decode("latin-1") if host else ""
+        name = host.group(1).strip(b" \t").decode("latin-1") if host else ""
         return not dispatcher.is_api_request(HEALTH, name)
 
     def answer_health(self) -> bool:
@@ -140,12 +145,13 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
 
     def serve_pending(self) -> bool:
         """Serve a request and those that came right after it; True to keep the connection."""
+        self.continues = False
         if self._is_tls:  # TLS can't tell what has come without waiting for more
             return self._serve()
         while self.rfile.gather(self.server.max_request_header_size):
             if not self._serve():
                 return False
-            if not self.rfile.has_data():
+            if self.continues or not self.rfile.has_data():
                 break
         return True
 
@@ -153,6 +159,8 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         self.deadline, self.body = None, None
         self.server.active.add(self)
         try:
+            if self.client is not None and self._serve_straight(self.client):
+                return True
             return bool(self.communicate())  # type: ignore[no-untyped-call]
         except OSError as problem:
             log.debug("source=%s connection lost: %s", self.remote_addr, problem)
@@ -160,6 +168,35 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         finally:
             gil_turns.release()
             self.server.active.discard(self)
+
+    def _serve_straight(self, client: "KnownClient") -> bool:
+        """Answer the request that has come on the straight road; False if it does not go there."""
+        road, end = self._straight_road, self.rfile.end_of_head
+        if road is None or end < 0 or not self.server.can_add_keepalive_connection:
+            return False
+        gil_turns.acquire()
+        served = road.serve(client, self.rfile.peek(), end)
+        if served is None:
+            return False
+        if served.answer is None:
+            if not self.rfile.await_body(served.length):
+                return False
+            self.continues = True
+            self.wfile.write(CONTINUE)
+            return True
+        self.rfile.skip(served.length)
+        self.wfile.write(write_answer(served.answer, served.request, self.server.server_name))
+        return True
+
+    def learn(self, head: bytes, request: "Request") -> None:
+        """Remember how the client sent a request that was served just now."""
+        if (road := self._straight_road) is not None:
+            self.client = road.learn(self.client, head, request)
+
+    @property
+    def _straight_road(self) -> "StraightRoad | None":
+        dispatcher = self.server.dispatcher
+        return dispatcher.straight_road if dispatcher is not None else None
 
     def head_is_read(self, request: HttpRequest) -> None:
         """Set the deadline of a form's body."""

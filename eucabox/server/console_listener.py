@@ -1,14 +1,51 @@
 """The listener that people's browsers reach; never what a page means."""
 
 import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from eucabox.api import Environ, StartResponse
 from eucabox.cloud import Cloud
-from eucabox.console.application import create_app
-from eucabox.console.site import Console
 from eucabox.server.guest_listeners import TEND_SECONDS, BridgeListener, Place
 from eucabox.server.listener import Listener, Tls
 
+if TYPE_CHECKING:
+    from eucabox.console.site import Console
+
 CONSOLE_HEAD = 16 * 1024  # bytes: browsers send cookies
+
+
+class LateConsole:
+    """The console's application, which is made with its first request: the pages and the libraries
+    that they alone need take 15 MiB."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._lock = threading.Lock()
+        self._app: Console | None = None
+        self._is_closed = False
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a page."""
+        app = self._app or self._create()
+        return app(environ, start_response)
+
+    def close(self) -> None:
+        """End its WebSockets, and let no other begin."""
+        with self._lock:
+            self._is_closed = True
+            if self._app is not None:
+                self._app.sockets.close()
+
+    def _create(self) -> "Console":
+        from eucabox.console.application import create_app
+
+        with self._lock:
+            if self._app is None:
+                self._app = create_app(self._cloud)
+                if self._is_closed:
+                    self._app.sockets.close()
+            return self._app
 
 
 class ConsoleListener:
@@ -18,7 +55,7 @@ class ConsoleListener:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._tls: Tls | None = None
-        self._apps: list[Console] = []
+        self._app = LateConsole(cloud)
         self._closing = threading.Event()
         self._door = BridgeListener(cloud, "console", self._find_place, self._make)
 
@@ -42,8 +79,7 @@ class ConsoleListener:
     def close(self) -> None:
         """Try no more, and close the WebSockets; the one that is open is the caller's to shut."""
         self._closing.set()
-        for app in self._apps:
-            app.sockets.close()
+        self._app.close()
 
     def _retry(self) -> None:
         while not self.listeners and not self._closing.wait(TEND_SECONDS):
@@ -57,11 +93,9 @@ class ConsoleListener:
         settings = self._cloud.config.console
         if settings.is_https:
             self._tls = Tls(*self._cloud.accounts.server_certificate())
-        app = create_app(self._cloud)
-        self._apps = [app]
         return Listener(
             (place.address, place.port),
-            app,
+            self._app,
             settings.threads,
             ("console", "port"),
             self._tls,

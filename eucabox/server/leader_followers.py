@@ -141,7 +141,8 @@ class LeaderFollowers:
     def _finish(self, me: object, connection: ClientConnection, keep: bool) -> bool:
         now = time.time()
         connection.last_used = now
-        half = keep and connection.rfile.has_data()  # of a request has come
+        # of a request has come, and the rest may be long in coming
+        half = keep and connection.rfile.has_data() and not connection.continues
         with self._lock:
             leads = self._leader is me
             if leads:

@@ -19,7 +19,7 @@ from eucabox.errors import ListenFailed
 from eucabox.server.connection import ClientConnection
 from eucabox.server.leader_followers import LeaderFollowers, WorkItem
 from eucabox.server.waiting_connections import WaitingConnections
-from eucabox.server.worker_threads import WorkerThreads
+from eucabox.server.worker_threads import FIRST, WorkerThreads
 from eucabox.wire.request import origin_form
 
 log = logging.getLogger("eucabox.server")
@@ -99,7 +99,7 @@ class Listener(wsgi.Server):
         super().__init__(
             address,
             app,
-            numthreads=threads,
+            numthreads=min(threads, FIRST),
             server_name="eucabox",
             request_queue_size=BACKLOG,
             timeout=STALL_SECONDS,
@@ -116,8 +116,7 @@ class Listener(wsgi.Server):
         self._grower = threading.Thread(target=self.threads.grow, name="threads", daemon=True)
         self.active: set[ClientConnection] = set()
         self._leader_followers = LeaderFollowers(self)
-        application = getattr(app, "wsgi_app", app)
-        self.dispatcher = application if isinstance(application, ApiDispatcher) else None
+        self.dispatcher = app if isinstance(app, ApiDispatcher) else None
         self._address = address
         self._bound = threading.Event()
         self._problem = ""  # why it can't be bound

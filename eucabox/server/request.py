@@ -15,7 +15,9 @@ from eucabox import api, ascii_text, gil_turns
 from eucabox.api import HEALTHY, ApiDispatcher, FileStream
 from eucabox.server.bodies import CRLF, ChunkedBody, LengthBody
 from eucabox.server.sockets import TOGETHER, HeadTooLong, send_file
+from eucabox.wire.request import Answer, Request
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\xff]+) HTTP/([0-9])\.([0-9])")
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 WRONG = re.compile(r"[\r\n\0]")
@@ -42,6 +44,7 @@ class HttpRequest(cheroot.HTTPRequest):
     uri: bytes
     method: bytes
     fields: dict[str, str]  # the headers as they came, by lower-case name
+    head = b""  # as it came, without the blank line
     _expects = False
 
     def parse_request(self) -> None:
@@ -60,6 +63,7 @@ class HttpRequest(cheroot.HTTPRequest):
         self.started_request = True
         if not head:
             return
+        self.head = head
         first, _, rest = head.partition(CRLF)
         if len(rest) > MOST_HEADERS:
             self.simple_response(*TOO_LONG[False])
@@ -104,9 +108,10 @@ class HttpRequest(cheroot.HTTPRequest):
             raise ValueError("A header line is malformed.")
         for line in lines:
             name, colon, value = line.partition(":")
-            key, text = _header_name(name) if colon else "", value.strip(BLANKS)
-            if not key:
+            key = _cached_lower(name) if len(name) < LONG else _lower(name)
+            if not key or not colon:
                 raise ValueError("A header line is malformed.")
+            text = value.strip(BLANKS)
             if key in fields:
                 if key in SINGLE:
                     raise ValueError(f"The header {key.title()} comes twice.")
@@ -175,7 +180,10 @@ class HttpRequest(cheroot.HTTPRequest):
         self.conn.wfile.write("\r\n".join(lines).encode("latin-1"))
 
     def _open_body(self) -> LengthBody | ChunkedBody:
-        send_continue = self._send_continue if self._expects else None
+        # a client that has begun to send waits for nothing
+        send_continue = (
+            self._send_continue if self._expects and not self.conn.rfile.waiting else None
+        )
         if self.chunked_read:
             return ChunkedBody(self.conn.rfile, send_continue)
         length = int(self.fields.get("content-length", 0))
@@ -186,7 +194,7 @@ class HttpRequest(cheroot.HTTPRequest):
         return LengthBody(self.conn.rfile, length, send_continue)
 
     def _send_continue(self) -> None:
-        self.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.conn.wfile.write(CONTINUE)
 
     # --- API requests -------------------------------------------------------------------------
 
@@ -227,6 +235,8 @@ class HttpRequest(cheroot.HTTPRequest):
             self.conn.remote_addr or "",
         )
         answer = dispatcher.handle(request)
+        if answer.status < 300 and self.method != b"POST" and "authorization" in self.fields:
+            self.conn.learn(self.head, request)
         if answer.hops:
             self.conn.limit_hops(answer.hops)
         return api.http_response(request, answer)
@@ -242,7 +252,11 @@ class HttpRequest(cheroot.HTTPRequest):
         if isinstance(body, FileStream):
             self._send_file(head, body)
         elif isinstance(body, list):
-            self.conn.wfile.write(b"".join((head, *body)))
+            pieces = (head, *body)
+            if sum(map(len, body)) <= TOGETHER:
+                pieces = (b"".join(pieces),)
+            for piece in pieces:
+                self.conn.wfile.write(piece)
         else:
             self.conn.wfile.write(head)
             for piece in filter(None, body):
@@ -288,12 +302,19 @@ class HttpRequest(cheroot.HTTPRequest):
                 send_file(sock, part.fileno, part.offset, part.count)
 
 
-def _header_name(name: str) -> str:
-    """Return a header's name in lower case, "" if it can be none."""
-    return _cached_lower(name) if len(name) < LONG else _lower(name)
+def write_answer(answer: Answer, request: Request | None, server_name: str) -> bytes:
+    """Return the whole answer of the straight road, for a connection that stays open."""
+    status, lines, body = api.status_line(answer.status), answer.lines, answer.body
+    if request is not None:
+        _, headers, body = api.http_response(request, answer)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    content = body if isinstance(body, bytes) else b"".join(body)
+    head = f"HTTP/1.1 {status}\r\n{lines}Date: {_date(int(time.time()))}\r\n"
+    return f"{head}Server: {server_name}\r\n\r\n".encode("latin-1") + content
 
 
 def _lower(name: str) -> str:
+    """Return a header's name in lower case, "" if it can be none."""
     return name.lower() if NAME.fullmatch(name) else ""
 
 

@@ -55,6 +55,24 @@ class SocketReader:
         """Whether a head is there and its small body is not."""
         return self._whole > len(self._buffer)
 
+    @property
+    def end_of_head(self) -> int:
+        """Where the head ends that `gather` has found at the begin of what was received, -1 for
+        none; its blank line begins there."""
+        return self._end
+
+    def await_body(self, count: int) -> bool:
+        """Let `gather` receive a whole request of so many bytes; False where it has tried."""
+        if self._whole == count or self.ended:
+            return False
+        self._whole = count
+        return True
+
+    def skip(self, count: int) -> None:
+        """Drop a request that was read by `peek`."""
+        self._buffer = self._buffer[count:]
+        self._end, self._whole = -1, 0
+
     def peek(self) -> bytes:
         """Return what was received and not read."""
         return self._buffer
@@ -62,7 +80,7 @@ class SocketReader:
     def gather(self, most: int) -> bool:
         """Receive without waiting; whether a thread can serve now: a whole head and a small body
         are there, or an invalid head, or the end."""
-        while not self._is_whole(most):
+        while not self._buffer or not self._is_whole(most):
             more = self._receive_now()
             if more is None:
                 return False

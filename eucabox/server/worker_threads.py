@@ -1,9 +1,10 @@
 """The threads of a listener: how many there are, and how many each source address has.
 
-A thread that waits for its client, to send a large body or to receive a large answer, is lent: up
-to MOST_LENT others are started in their place, so that slow clients take no threads from the rest.
-One source has at most `most` working threads, and the last RESERVED of all are for sources that
-have none; its further requests wait in a queue.
+A listener begins with FIRST threads, of which each takes 20 KiB, and has all of its number once so
+many requests come at once. A thread that waits for its client, to send a large body or to receive a
+large answer, is lent: up to MOST_LENT others are started in their place, so that slow clients take
+no threads from the rest. One source has at most `most` working threads, and the last RESERVED of
+all are for sources that have none; its further requests wait in a queue.
 """
 
 import contextlib
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from eucabox.server.listener import Listener
 
 MOST_LENT = 128  # threads that wait for clients
+FIRST = 4  # threads of a listener that nobody needs
+SPARE = 2  # more than work: one leads, one takes what comes next
 STEP = 8  # threads that are made at a time
 RESERVED = 4  # one thread in so many is kept for sources that have none
 WINDOW = 10.0  # seconds of waiting for a client, after each of which its rate is looked at
@@ -78,6 +81,7 @@ class WorkerThreads:
         self._working[source] = self._working.get(source, 0) + 1
         self._count += 1
         connection.counted = True
+        self._ask_for_threads()
 
     def end(self, connection: "ClientConnection") -> None:
         """Count a connection's thread no more."""
@@ -128,8 +132,7 @@ class WorkerThreads:
         with self._lock:
             self._lent.add(connection)
             self._slow[connection.remote_addr] += 1
-            if self._count_missing() > 0:
-                self._needs_threads.set()
+            self._ask_for_threads()
         if counted:
             self._release(connection.remote_addr)
         try:
@@ -148,9 +151,14 @@ class WorkerThreads:
         if self._slow[source] <= 0:
             del self._slow[source]
 
+    def _ask_for_threads(self) -> None:
+        if self._count_missing() > 0:
+            self._needs_threads.set()
+
     def _count_missing(self) -> int:
+        working = min(self._count + SPARE, self._number)
         lent = min(len(self._lent), MOST_LENT)
-        return self._number + lent - len(self._listener.requests._threads)
+        return working + lent - len(self._listener.requests._threads)
 
     def grow(self) -> None:
         """Make threads as they are needed, until `stop_growing`."""
@@ -158,7 +166,8 @@ class WorkerThreads:
             self._needs_threads.clear()
             lacking = self._count_missing()
             if lacking > 0:
-                self._listener.requests.grow(lacking + STEP)
+                rest = self._number - len(self._listener.requests._threads)
+                self._listener.requests.grow(max(rest, lacking + STEP) if self._lent else rest)
 
     def stop_growing(self) -> None:
         """Make no more threads: one that comes while the others are told to end would never end."""

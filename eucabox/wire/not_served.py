@@ -6,10 +6,8 @@ from datetime import datetime
 from functools import cache
 from typing import NoReturn
 
-from botocore.loaders import Loader
-
 from eucabox.errors import Fault, ServiceNotServed
-from eucabox.wire import query, serializers
+from eucabox.wire import model, query, serializers
 from eucabox.wire.request import Answer, Request
 from eucabox.wire.status import status_of
 
@@ -143,7 +141,7 @@ def _find_protocol(request: Request, service: str) -> str:
 @cache
 def _known_services() -> frozenset[str]:
     """The names of AWS' services, as far as the installed botocore has them."""
-    return frozenset([*NAMES, *Loader().list_available_services("service-2")]) - SERVED
+    return frozenset([*NAMES, *model.list_services()]) - SERVED
 
 
 def _write_xml(fault: Fault, request_id: str) -> bytes:

@@ -12,7 +12,6 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from botocore import xform_name
-from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from eucabox import ascii_text
 from eucabox.errors import (
@@ -22,6 +21,7 @@ from eucabox.errors import (
     MalformedXML,
     UnknownParameter,
 )
+from eucabox.wire.shapes import ListShape, MapShape, Shape, StructureShape
 
 MOST_FIELDS = 20_000
 MOST_XML_DEPTH = 64
@@ -29,7 +29,7 @@ MOST_ELEMENTS = 5_000
 LONGEST_TAG = 1 << 16  # bytes, with its attributes; comments too
 INDEX = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
 WHOLE = re.compile(rf"[{ascii_text.BLANKS}]*[+-]?[0-9]{{1,19}}[{ascii_text.BLANKS}]*\Z", re.ASCII)
-NUMBER = re.compile(r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?\Z", re.ASCII)
+NUMBER = re.compile(r"[+-]?([0-9]++[.]?[0-9]*+|[.][0-9]+)([eE][+-]?[0-9]{1,3})?\Z", re.ASCII)
 TRUE, FALSE = ("true", "1"), ("false", "0")
 LIMITS = {"integer": 2**31, "long": 2**63}
 

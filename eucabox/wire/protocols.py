@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from eucabox.errors import Fault
-from eucabox.wire import model, not_served, query, s3, s3control, website
+from eucabox.wire import not_served, query, s3, s3control, website
 from eucabox.wire.not_served import S3_SCOPE
 from eucabox.wire.request import Answer, ParsedRequest, Request
 from eucabox.wire.s3.routes import SITES, bucket_of, is_site
@@ -55,9 +55,3 @@ def _is_key(request: Request) -> bool:
     scope = query.scope_service(request)
     plain = request.method != "POST" and not query.ACTION.search(request.query)
     return scope == "s3" or (not scope and plain)
-
-
-def load_models() -> None:
-    """Load what the first request of each service would otherwise wait for."""
-    for service in ("ec2", "sts", "s3"):
-        model.service(service)

@@ -107,7 +107,8 @@ class FileBody:
 
 @dataclass
 class Answer:
-    """What goes back. `length` is the Content-Length where the body is not plain bytes;
+    """What goes back. `lines` are its headers instead of `headers`, where they are written already,
+    but for the length of `body`. `length` is the Content-Length where the body is not plain bytes;
     without it the body is sent chunked. `file`, if given, is the body instead of `body`. `hops`
     is how many networks it may cross, 0 for no limit.
     """
@@ -118,6 +119,7 @@ class Answer:
     length: int | None = None
     file: FileBody | None = None
     hops: int = 0
+    lines: str = ""
 
 
 @dataclass

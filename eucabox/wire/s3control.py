@@ -83,15 +83,21 @@ def _body_reader(name: str) -> parsers.XmlReader:
     return parsers.xml_reader(shape)
 
 
+@cache
+def _body_writer(name: str) -> serializers.Writer:
+    shape = model.service(SERVICE).get_known(name).output
+    assert shape is not None
+    return serializers.xml_writer(shape)
+
+
 def answer(understood: S3ControlRequest, result: Mapping[str, object] | None) -> Answer:
     """The XML of a result, or nothing but a status."""
     operation = model.service(SERVICE).get_known(understood.name)
-    assert operation.output is not None
     headers = [("x-amz-request-id", understood.request_id)]
     if result is None:
         return Answer(status=operation.http.get("responseCode", 200), headers=headers)
-    space, writer = _namespace(), serializers.xml_writer(operation.output)
-    body = serializers.rest_document(f"{understood.name}Result", space, writer, result)
+    writer = _body_writer(understood.name)
+    body = serializers.rest_document(f"{understood.name}Result", _namespace(), writer, result)
     return Answer(headers=[*headers, ("Content-Type", XML)], body=body)
 
 

@@ -10,15 +10,17 @@ from typing import Any
 from urllib.parse import quote
 
 from botocore import xform_name
-from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from eucabox import ids
 from eucabox.wire.parsers import xml_name
+from eucabox.wire.shapes import ListShape, MapShape, Shape, StructureShape
 
 log = logging.getLogger("eucabox.wire")
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 MOST_PLANS = 64  # for one structure
-MOST_TEXTS = 64  # that are remembered of one enumeration
+MOST_TEXTS = 64  # that are remembered of one enumeration, or of one structure of plain members
+MOST_PLAIN = 8  # members of such a structure
+PLAIN = {"string", "boolean", "integer", "long"}
 POLICY = "policyDocumentType"  # IAM's name of the shape of documents, by which clients decode them
 
 Writer = Callable[[Any], str]  # of a value whose type its shape tells
@@ -53,6 +55,7 @@ def element(tag: str, value: str) -> str:
     return f"<{tag}>{text(value)}</{tag}>"
 
 
+@lru_cache(MOST_TEXTS)  # a row's time is shown in several places
 def iso8601(moment: datetime) -> str:
     """UTC with milliseconds, such as 2026-01-31T12:00:00.000Z."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
@@ -66,7 +69,8 @@ def xml_writer(shape: Shape, item: str = "member") -> Writer:
     in headers are left out. A key that the shape does not know is dropped, and logged once.
     """
     if isinstance(shape, StructureShape):
-        return _structure_writer(shape, item)
+        writer = _structure_writer(shape, item)
+        return _remembering(writer) if _is_plain(shape) else writer
     if isinstance(shape, ListShape):
         return _list_writer(
             shape.member.serialization.get("name", item), xml_writer(shape.member, item)
@@ -95,9 +99,10 @@ def _structure_writer(shape: StructureShape, item: str) -> Writer:
     }
     member_names = frozenset(xform_name(name) for name in shape.members)
     plans: dict[tuple[str, ...], Plan] = {}
+    shape_name = shape.name
 
     def plan(names: tuple[str, ...]) -> Plan:
-        _warn_unknown(shape.name, set(names) - member_names)
+        _warn_unknown(shape_name, set(names) - member_names)
         present = [(name, *each) for name, each in members.items() if name in names]
         form = "".join(f"{before}%s{after}" for _, before, _, after in present)
         result = form, [(name, writer) for name, _, writer, _ in present]
@@ -112,7 +117,30 @@ def _structure_writer(shape: StructureShape, item: str) -> Writer:
         form, picks = plans.get(names) or plan(names)
         return form % tuple([writer(value[name]) for name, writer in picks])
 
-    return write
+    def write_once(value: Mapping[str, object]) -> str:
+        """Write, unless the structure is one that keeps what was written of it."""
+        if type(value) is dict or not hasattr(value, "written"):
+            return write(value)
+        if value.written is None or value.written[0] is not write:
+            value.written = write, write(value)
+        return str(value.written[1])
+
+    return write_once
+
+
+def _is_plain(shape: StructureShape) -> bool:
+    """Whether a structure has but a few members, all of them plain and none a secret."""
+    members = shape.members.values()
+    return len(members) <= MOST_PLAIN and all(
+        each.type_name in PLAIN and each.name != POLICY and not each.metadata.get("sensitive")
+        for each in members
+    )
+
+
+def _remembering(write: Writer) -> Writer:
+    """Remember what was written last: the thousand entries of a list share states and options."""
+    write_items = lru_cache(maxsize=MOST_TEXTS)(lambda items: write(dict(items)))
+    return lambda value: write_items(tuple(value.items()))
 
 
 def _member_writer(tag: str, shape: Shape, item: str) -> tuple[str, Writer, str]:
@@ -242,9 +270,10 @@ def ec2_document(
 ) -> bytes:
     """An EC2 answer; an action without output answers <return>true</return>."""
     content = "<return>true</return>" if writer is None else writer(value)
-    body = element("requestId", request_id) + content
     opened = f'{DECLARATION}<{action}Response xmlns="{text(namespace)}">'
-    return ascii_document(f"{opened}{body}</{action}Response>")
+    return ascii_document(
+        "".join((opened, element("requestId", request_id), content, f"</{action}Response>"))
+    )
 
 
 def query_document(

@@ -1,6 +1,5 @@
 """Websites of buckets as browsers ask for them: pages, redirects, errors in HTML; no signatures."""
 
-import html
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -78,6 +77,8 @@ def refuse(fault: Fault, request_id: str, service: str = "website") -> Answer:
 
 
 def _escape(text: str) -> str:
+    import html  # with the names of two thousand characters
+
     return html.escape(text).encode("ascii", "xmlcharrefreplace").decode()
 
 

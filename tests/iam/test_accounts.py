@@ -69,6 +69,7 @@ def test_a_key_that_another_process_stops_is_stopped_at_once(
     other.close()
 
 
+@pytest.mark.not_fast
 def test_no_secret_is_in_the_clear_on_the_disk(accounts: Accounts, tmp_path: Path) -> None:
     written = accounts.user_credentials(accounts.create_user("alice"))
     body = written.private_key.splitlines()[1].encode()
@@ -79,6 +80,7 @@ def test_no_secret_is_in_the_clear_on_the_disk(accounts: Accounts, tmp_path: Pat
             assert body not in content, file
 
 
+@pytest.mark.not_fast
 def test_the_key_file_must_be_private(accounts: Accounts, config: Config, state: State) -> None:
     file = config.cloud.data_dir / "key"
     assert file.stat().st_mode & 0o777 == 0o600
@@ -104,12 +106,14 @@ def test_users_have_accounts_of_their_own(accounts: Accounts) -> None:
         accounts.user("bob")
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("name", ["", "a/b", "..", "-x", "a b", "\u00e9", "x" * 64])
 def test_a_bad_user_name_is_refused(accounts: Accounts, name: str) -> None:
     with pytest.raises(InvalidParameterValue):
         accounts.create_user(name)
 
 
+@pytest.mark.not_fast
 def test_certificates_are_ours_and_verify(accounts: Accounts, tmp_path: Path) -> None:
     certificate = tmp_path / "user.crt"
     certificate.write_text(accounts.certificates()[0])
@@ -122,6 +126,7 @@ def test_certificates_are_ours_and_verify(accounts: Accounts, tmp_path: Path) ->
         )
 
 
+@pytest.mark.not_fast
 def test_the_server_certificate_follows_the_listening_address(
     accounts: Accounts, config: Config, state: State
 ) -> None:
@@ -131,6 +136,7 @@ def test_the_server_certificate_follows_the_listening_address(
     assert Accounts(moved, state).server_certificate()[0].read_bytes() != before
 
 
+@pytest.mark.not_fast
 def test_the_server_certificate_is_for_every_name_of_the_cloud(
     config: Config, state: State
 ) -> None:

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from eucabox.iam import certificate_authority
 from eucabox.iam.certificate_authority import CertificateAuthority
 from eucabox.seal import Seal
 
@@ -73,6 +74,18 @@ def _old(folder: Path) -> Path:
     return folder
 
 
+def test_a_start_waits_for_no_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_authority(folder).server_files()
+    with monkeypatch.context() as patch:
+        patch.setattr(certificate_authority, "read_private_key", lambda pem: pytest.fail("read"))
+        authority = open_authority(folder)
+        authority.server_files()
+    certified = authority.cloud_certificate.public_key()
+    assert isinstance(certified, rsa.RSAPublicKey)
+    numbers = authority.cloud_private_key.public_key().public_numbers()
+    assert numbers == certified.public_numbers()
+
+
 def verify(ca_file: Path, certificate: Path, *options: str) -> None:
     """Let OpenSSL verify a certificate; raises with what it says."""
     command = ["openssl", "verify", *options, "-CAfile", str(ca_file), str(certificate)]
@@ -123,11 +136,13 @@ def test_openssl_accepts_every_certificate_strictly(folder: Path) -> None:
         verify(authority.ca_file, file, "-x509_strict")
 
 
+@pytest.mark.not_fast
 def test_an_older_authority_is_refused_by_a_strict_tls_client(old: Path) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="key"):
         connect(old / "ca/ca.crt", (old / "ca/server.crt", old / "ca/server.key"))
 
 
+@pytest.mark.not_fast
 def test_an_older_authority_is_renewed_with_its_key_and_name(old: Path, lines: list[str]) -> None:
     before = read(old / "ca/ca.crt")
     authority = open_authority(old)
@@ -147,6 +162,7 @@ def test_what_an_older_authority_issued_is_still_valid_when_it_is_renewed(old: P
         verify(authority.ca_file, old / name, "-x509_strict")
 
 
+@pytest.mark.not_fast
 def test_a_client_that_trusts_the_older_authority_accepts_the_renewed_server(old: Path) -> None:
     trusted = old / "trusted.crt"
     shutil.copy(old / "ca/ca.crt", trusted)

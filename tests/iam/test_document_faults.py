@@ -52,6 +52,7 @@ def test_a_statement_without_resources_is_pointed_at_itself(state: State) -> Non
     assert sum('"Effect"' in line for line in before) == 1, "the second statement"
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("document", "message"),
     [

@@ -58,6 +58,7 @@ def test_limits_are_those_of_now(accounts: Accounts, state: State, keys: KnownKe
     assert keys.limits(LimitsSection(vcpus=7), account_id).vcpus == 7
 
 
+@pytest.mark.not_fast
 def test_every_table_that_a_caller_is_read_from_is_watched(
     accounts: Accounts, state: State, keys: KnownKeys
 ) -> None:

@@ -7,7 +7,10 @@ import pytest
 from eucabox.errors import PasswordPolicyViolation, PasswordsBusy
 from eucabox.iam import passwords
 
+pytestmark = pytest.mark.usefixtures("slow_passwords")
 
+
+@pytest.mark.not_fast
 def test_a_password_fits_what_was_stored_of_it_and_no_other() -> None:
     stored = passwords.hash_password("correct horse")
     assert passwords.check_password("correct horse", stored)
@@ -15,6 +18,7 @@ def test_a_password_fits_what_was_stored_of_it_and_no_other() -> None:
     assert not passwords.check_password("", stored)
 
 
+@pytest.mark.not_fast
 def test_what_is_stored_names_its_costs_and_has_a_salt_of_its_own() -> None:
     first, second = (passwords.hash_password("correct horse") for _ in range(2))
     assert first.startswith("scrypt$16384$8$5$")
@@ -22,11 +26,13 @@ def test_what_is_stored_names_its_costs_and_has_a_salt_of_its_own() -> None:
     assert "correct" not in first
 
 
+@pytest.mark.not_fast
 def test_a_letter_with_an_accent_may_be_typed_either_way() -> None:
     stored = passwords.hash_password("caf\u00e9 au lait")
     assert passwords.check_password("cafe\u0301 au lait", stored)
 
 
+@pytest.mark.not_fast
 def test_only_the_whole_password_counts_also_beyond_the_longest() -> None:
     stored = passwords.hash_password("x" * passwords.LONGEST)
     assert passwords.check_password("x" * passwords.LONGEST, stored)
@@ -39,6 +45,7 @@ def measure(stored: str) -> float:
     return time.process_time() - started
 
 
+@pytest.mark.not_fast
 def test_who_has_no_password_is_refused_in_the_same_time() -> None:
     stored = passwords.hash_password("another one")
     pairs = [(measure(stored), measure("")) for _ in range(5)]
@@ -46,6 +53,7 @@ def test_who_has_no_password_is_refused_in_the_same_time() -> None:
     assert 0.5 < unknown / known < 2
 
 
+@pytest.mark.not_fast
 def test_passwords_are_hashed_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "PATIENCE", 0.05)
     busy = pytest.raises(PasswordsBusy, match="2 passwords")
@@ -54,6 +62,7 @@ def test_passwords_are_hashed_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     assert passwords.hash_password("correct horse")
 
 
+@pytest.mark.not_fast
 def test_many_who_wait_are_all_served() -> None:
     stored = passwords.hash_password("correct horse")
     answers: list[bool] = []

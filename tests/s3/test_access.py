@@ -105,6 +105,26 @@ def test_services_are_allowed_by_name_and_source() -> None:
     assert not may(BOB, logs, "s3:PutObject")
 
 
+def test_a_denial_for_all_but_services_lets_them_through() -> None:
+    service, judge = "logging.s3.amazonaws.com", access.judge_service
+    allow = statement("s3:PutObject", Principal={"Service": service})
+
+    def verdict(**deny: Any) -> str:
+        return judge(
+            bucket(allow, statement("s3:*", Effect="Deny", **deny)),
+            "k",
+            "s3:PutObject",
+            service,
+            {},
+        )
+
+    assert verdict() == "Deny"
+    assert verdict(Condition={"Bool": {"aws:PrincipalIsAWSService": "false"}}) == "Allow"
+    assert verdict(Condition={"BoolIfExists": {"aws:SecureTransport": "false"}}) == "Allow"
+    name = {"StringNotEquals": {"aws:PrincipalServiceName": service}}
+    assert verdict(Condition=name) == "Allow"
+
+
 @pytest.mark.parametrize(
     ("who", "begun_by", "action", "allowed"),
     [

@@ -46,6 +46,7 @@ def test_what_the_rule_says() -> None:
     assert cors.rules_of({}) == ()
 
 
+@pytest.mark.not_fast
 def test_a_page_that_asks_for_thousands_of_headers_is_refused_at_once() -> None:
     rule = {**RULES[1], "allowed_headers": [f"x-{number}" for number in range(5000)]}
     started = time.process_time()

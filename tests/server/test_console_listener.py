@@ -52,6 +52,7 @@ def read(client: http.client.HTTPConnection, host: str) -> http.client.HTTPRespo
         return answer
 
 
+@pytest.mark.not_fast
 def test_it_speaks_http_on_loopback(cloud: Any) -> None:
     with serving(cloud):
         client = http.client.HTTPConnection("127.0.0.1", cloud.config.console.port, timeout=10)
@@ -61,6 +62,7 @@ def test_it_speaks_http_on_loopback(cloud: Any) -> None:
     assert cloud.notes["console"] == ""
 
 
+@pytest.mark.not_fast
 def test_it_speaks_https_where_others_reach_it(cloud: Any) -> None:
     port = cloud.config.console.port
     section = ConsoleSection(listen="0.0.0.0", port=port, hosts="box.example.com")
@@ -81,6 +83,7 @@ def test_it_speaks_https_where_others_reach_it(cloud: Any) -> None:
     assert b"Strict-Transport-Security: max-age=31536000" in answer
 
 
+@pytest.mark.not_fast
 def test_a_port_that_another_has_is_noted_and_taken_later(
     cloud: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +100,14 @@ def test_a_port_that_another_has_is_noted_and_taken_later(
         assert cloud.notes["console"] == ""
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         assert read(client, "console.localhost").status == 200
+
+
+def test_its_pages_come_with_the_first_request(cloud: Any) -> None:
+    with serving(cloud) as console:
+        assert console._app._app is None
+        client = http.client.HTTPConnection("127.0.0.1", cloud.config.console.port, timeout=10)
+        assert read(client, "console.localhost").status == 200
+        assert console._app._app is not None
 
 
 def test_it_can_be_left_out(cloud: Any) -> None:

@@ -73,6 +73,7 @@ def _server(cloud: Any) -> Iterator[Server]:
     made.close()
 
 
+@pytest.mark.not_fast
 def test_the_door_is_shut_until_the_network_is_up_and_opens_and_shuts_with_it(
     cloud: Any, server: Server
 ) -> None:
@@ -93,12 +94,14 @@ def test_the_door_is_shut_until_the_network_is_up_and_opens_and_shuts_with_it(
     assert not connects("127.0.0.3", port)
 
 
+@pytest.mark.not_fast
 def test_requests_are_signed_there_as_everywhere(cloud: Any, server: Server) -> None:
     server.open_to_guests()
     status, body = ask(DOOR, cloud.config.api.port, "/?Action=DescribeInstances&Version=2016-11-15")
     assert (status, b"MissingAuthenticationToken" in body) == (403, True), body
 
 
+@pytest.mark.not_fast
 def test_tls_names_the_door(cloud: Any, server: Server) -> None:
     server.open_to_guests()
     context = ssl.create_default_context(cafile=str(cloud.accounts.authority.ca_file))
@@ -117,6 +120,7 @@ def test_tls_names_the_door(cloud: Any, server: Server) -> None:
     assert cloud.accounts.authority.guest_files("127.0.0.3")[0].read_bytes() != first
 
 
+@pytest.mark.not_fast
 def test_a_port_in_use_is_told_and_tried_again(
     cloud: Any, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +136,7 @@ def test_a_port_in_use_is_told_and_tried_again(
     assert ask(DOOR, port)[0] == 200
 
 
+@pytest.mark.not_fast
 def test_guests_that_take_every_thread_of_theirs_take_none_of_others(
     cloud: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +172,7 @@ def test_guests_that_take_every_thread_of_theirs_take_none_of_others(
         server.close()
 
 
+@pytest.mark.not_fast
 def test_the_configuration_of_a_cloud_without_a_network_is_served(cloud: Any) -> None:
     cloud.network.api_door = None
     cloud.config = dataclasses.replace(cloud.config, api=ApiSection(port=free_port(), https_port=0))

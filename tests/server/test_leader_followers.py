@@ -99,6 +99,7 @@ def test_one_thread_serves_all_who_speak_often(listener: Listener, door: Fake) -
         assert most > 50  # the machine may have been slow once
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("path", ["/stuck", "/disk"])
 def test_a_slow_request_delays_no_other(listener: Listener, door: Fake, path: str) -> None:
     with _clients(listener, 3) as clients:
@@ -113,6 +114,7 @@ def test_a_slow_request_delays_no_other(listener: Listener, door: Fake, path: st
         assert _ask(clients[0])
 
 
+@pytest.mark.not_fast
 def test_half_a_head_delays_no_other(listener: Listener) -> None:
     with _clients(listener, 2) as (slow, other):
         _ask(slow)
@@ -133,6 +135,7 @@ def test_requests_at_each_others_heels_are_all_answered(listener: Listener) -> N
             received += client.recv(1 << 16)
 
 
+@pytest.mark.not_fast
 def test_the_silent_go_back_to_the_selector_and_come_again(listener: Listener) -> None:
     with _clients(listener, 2) as (client, other):
         for _ in range(3):

@@ -22,6 +22,7 @@ from eucabox.seal import Seal
 from eucabox.server import connection, waiting_connections
 from eucabox.server.connection import ClientConnection
 from eucabox.server.listener import Listener, Tls
+from eucabox.server.worker_threads import FIRST
 from eucabox.wire.request import Answer, FileBody, Request
 
 PLACE = ("api", "port")
@@ -306,6 +307,7 @@ def test_silent_clients_cost_no_thread(port: int) -> None:
         assert time.monotonic() - started < 2
 
 
+@pytest.mark.not_fast
 def test_one_source_does_not_take_all_threads(application: Application) -> None:
     with _open(application, most=2) as opened, contextlib.ExitStack() as stack:
         port = opened.bind_addr[1]
@@ -322,6 +324,22 @@ def test_one_source_does_not_take_all_threads(application: Application) -> None:
         assert [_receive(each)[9:12] for each in crowd] == [b"200"] * 6  # in the end
 
 
+@pytest.mark.not_fast
+def test_most_threads_come_when_they_are_needed(application: Application) -> None:
+    with _open(application, threads=12, most=12) as opened, contextlib.ExitStack() as stack:
+        port = opened.bind_addr[1]
+        assert _ask(port, _head("/")).startswith(b"HTTP/1.1 200")
+        assert len(opened.requests._threads) == FIRST
+        crowd = [stack.enter_context(_connect(port)) for _ in range(9)]
+        started = time.monotonic()
+        for each in crowd:
+            each.sendall(_head("/slow"))
+        assert [_receive(each)[9:12] for each in crowd] == [b"200"] * 9
+        assert time.monotonic() - started < 1.1  # in two turns they would take 1.2 s
+        assert len(opened.requests._threads) == 12
+
+
+@pytest.mark.not_fast
 def test_a_head_that_drips_in_is_cut_off(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,6 +351,7 @@ def test_a_head_that_drips_in_is_cut_off(
         assert b" 200 " not in _receive(connected)
 
 
+@pytest.mark.not_fast
 def test_a_form_that_drips_in_is_cut_off_and_other_bodies_are_not(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,6 +370,7 @@ def test_a_form_that_drips_in_is_cut_off_and_other_bodies_are_not(
             assert read_facts(_receive(other))["body"] == LARGE
 
 
+@pytest.mark.not_fast
 def test_an_idle_connection_is_closed_in_the_end(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,6 +405,7 @@ def test_an_answer_can_have_a_limited_time_to_live() -> None:
     assert kept == [3]
 
 
+@pytest.mark.not_fast
 def test_shutting_finishes_what_runs_and_cuts_off_what_does_not_end(
     application: Application,
 ) -> None:
@@ -414,6 +435,7 @@ def test_a_port_in_use_is_named_with_its_key(application: Application) -> None:
     )
 
 
+@pytest.mark.not_fast
 def test_what_can_not_be_bound_or_is_shut_leaves_nothing_open(application: Application) -> None:
     def opened() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
@@ -453,6 +475,7 @@ def _https(port: int, target: str = "/") -> bytes:
         return client.getresponse().read()
 
 
+@pytest.mark.not_fast
 def test_https_is_not_delayed_by_clients_without_a_handshake(
     application: Application, tls: Tls
 ) -> None:
@@ -477,6 +500,7 @@ def test_plain_http_on_the_https_port_gets_an_explanation(
     assert b"This port is HTTPS." in answer
 
 
+@pytest.mark.not_fast
 def test_a_file_leaves_over_tls(application: Application, tls: Tls, tmp_path: Path) -> None:
     application.file = tmp_path / "f"
     application.file.write_bytes(os.urandom(600_000))

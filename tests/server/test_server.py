@@ -231,6 +231,7 @@ def _cloud(tmp_path: Path, first_start: Path) -> Iterator[Any]:
     state.close()
 
 
+@pytest.mark.not_fast
 def test_the_three_listeners_open_and_close(cloud: Any) -> None:
     server = Server(cloud)
     server.open()
@@ -269,6 +270,7 @@ def test_an_https_port_in_use_leaves_nothing_open(cloud: Any) -> None:
         socket.create_connection(("127.0.0.1", cloud.config.api.port), 1)
 
 
+@pytest.mark.not_fast
 def test_without_metadata_the_api_still_serves_and_metadata_comes_later(
     cloud: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +292,7 @@ def test_without_metadata_the_api_still_serves_and_metadata_comes_later(
         server.close()
 
 
+@pytest.mark.not_fast
 def test_only_the_guests_address_may_be_missing() -> None:
     address, place = ("192.0.2.99", 0), ("metadata", "port")
     guests = Listener(address, lambda *_: [], 1, place, freebind=True)
@@ -305,6 +308,7 @@ def test_a_missing_device_is_reported() -> None:
         listener.open()
 
 
+@pytest.mark.not_fast
 def test_a_signal_that_another_thread_gets_ends_it_too(process: Process) -> None:
     pid = process.process.pid
     others = [int(each.name) for each in Path(f"/proc/{pid}/task").iterdir()]

@@ -153,9 +153,12 @@ SLOW = {
     "a file that is not read": _head("GET", "/file"),
     "an answer that is not read": _head("GET", "/made"),
     "health checks that are not read": _head("GET", "/_eucabox/health") * 1000,
+    "a health check whose host is blank": b"GET /_eucabox/health HTTP/1.1\r\nHost:%s\r.\r\n\r\n"
+    % (b" " * 1500),
 }
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW.keys())
 def test_many_slow_clients_delay_no_other(listener: Listener, sent: bytes) -> None:
     with _crowd(listener, sent):
@@ -164,6 +167,7 @@ def test_many_slow_clients_delay_no_other(listener: Listener, sent: bytes) -> No
         assert _ask(listener, "/_eucabox/health") < SOON / 2
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("target", ["/refused", "/_eucabox/health"])
 @pytest.mark.parametrize("coding", [BODY, "Transfer-Encoding: chunked"])
 def test_a_refusal_does_not_wait_for_the_body(listener: Listener, target: str, coding: str) -> None:
@@ -176,6 +180,7 @@ def test_a_refusal_does_not_wait_for_the_body(listener: Listener, target: str, c
         assert b"\r\nConnection: close\r\n" in answer
 
 
+@pytest.mark.not_fast
 def test_half_a_handshake_delays_no_other(desk: Desk, tls: Tls) -> None:
     client = ssl.create_default_context()
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
@@ -195,6 +200,7 @@ def test_half_a_handshake_delays_no_other(desk: Desk, tls: Tls) -> None:
                 assert time.monotonic() - started < SOON
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("busy", [False, True])
 def test_health_is_answered_while_every_thread_is_stuck(listener: Listener, busy: bool) -> None:
     client = _client(listener)
@@ -219,6 +225,7 @@ def _crowd_from(listener: Listener, source: str) -> Iterator[None]:
         yield
 
 
+@pytest.mark.not_fast
 def test_a_body_or_an_answer_below_the_least_rate_is_cut_off(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +249,7 @@ def test_a_body_or_an_answer_below_the_least_rate_is_cut_off(
             flows.recv(1)
 
 
+@pytest.mark.not_fast
 def test_one_source_that_works_leaves_threads_to_others_and_waits_in_line(
     listener: Listener, desk: Desk
 ) -> None:
@@ -255,6 +263,7 @@ def test_one_source_that_works_leaves_threads_to_others_and_waits_in_line(
         assert [each.recv(4096)[9:12] for each in crowd] == [b"200"] * CROWD
 
 
+@pytest.mark.not_fast
 def test_four_sources_with_all_they_may_have_leave_a_thread_to_a_fifth(desk: Desk) -> None:
     stuck = _head("GET", "/stuck", "Content-Length: 0")
     with _open(desk, most=2, threads=8) as opened, contextlib.ExitStack() as stack:
@@ -269,6 +278,7 @@ def test_four_sources_with_all_they_may_have_leave_a_thread_to_a_fifth(desk: Des
         assert [each.recv(4096)[9:12] for each in crowd] == [b"200"] * len(crowd)
 
 
+@pytest.mark.not_fast
 def test_a_source_with_more_slow_bodies_than_threads_can_be_lent_blocks_no_other(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +292,7 @@ def test_a_source_with_more_slow_bodies_than_threads_can_be_lent_blocks_no_other
         assert _ask(opened) < SOON
 
 
+@pytest.mark.not_fast
 def test_slow_bodies_make_room_for_a_quick_request_of_the_same_source(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +318,7 @@ def _connected(listener: Listener, source: str, sent: bytes) -> socket.socket:
     return made
 
 
+@pytest.mark.not_fast
 def test_a_source_with_too_many_connections_loses_the_one_silent_for_longest(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,12 +331,14 @@ def test_a_source_with_too_many_connections_loses_the_one_silent_for_longest(
             others[0].recv(1)
 
 
+@pytest.mark.not_fast
 def test_a_small_body_that_drips_in_is_cut_off(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting_connections, "BODY_SECONDS", 0.3)
     with _open(desk) as opened, _crowd(opened, SLOW["half a small body"], 1) as (client,):
         assert client.recv(1) == b""
 
 
+@pytest.mark.not_fast
 def test_a_refused_client_that_keeps_sending_is_seen_off_in_time(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +352,7 @@ def test_a_refused_client_that_keeps_sending_is_seen_off_in_time(
                 time.sleep(0.05)
 
 
+@pytest.mark.not_fast
 def test_no_client_agrees_on_a_suite_without_forward_secrecy(desk: Desk, tls: Tls) -> None:
     client = ssl.create_default_context()
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE

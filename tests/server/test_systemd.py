@@ -54,6 +54,7 @@ def none_is_wrong(watchdog: Watchdog) -> None:
     assert watchdog.find_problem(20) == ""
 
 
+@pytest.mark.not_fast
 def test_a_loop_that_does_not_turn_is_named() -> None:
     def use(made: Any) -> None:
         made.node.turning = False

@@ -1,10 +1,9 @@
-"""Values that fill every member of a shape, in botocore's names and in ours."""
+"""Values that fill every member of a shape, botocore's or ours, in its names and in ours."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore import xform_name
-from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 SCALARS: dict[str, Any] = {
     "string": "a <b> & \"c\" '\u00e9' \U0001f600",
@@ -19,29 +18,29 @@ SCALARS: dict[str, Any] = {
 }
 
 
-def fill(shape: Shape, skip: frozenset[str] = frozenset()) -> Any:
+def fill(shape: Any, skip: frozenset[str] = frozenset()) -> Any:
     """Fill a shape; members with a location in `skip` are left out."""
-    if isinstance(shape, StructureShape):
+    if shape.type_name == "structure":
         return {
             name: fill(member, skip)
             for name, member in shape.members.items()
             if member.serialization.get("location") not in skip
         }
-    if isinstance(shape, ListShape):
+    if shape.type_name == "list":
         return [fill(shape.member, skip), fill(shape.member, skip)]
-    if isinstance(shape, MapShape):
+    if shape.type_name == "map":
         return {"one": fill(shape.value, skip), "two": fill(shape.value, skip)}
     if shape.name == "policyDocumentType":
         return "document"  # which travels encoded, and botocore's parser alone does not decode it
     return SCALARS[shape.type_name]
 
 
-def ours(shape: Shape, value: Any) -> Any:
+def ours(shape: Any, value: Any) -> Any:
     """The same value with snake_case names at every depth."""
-    if isinstance(shape, StructureShape):
+    if shape.type_name == "structure":
         return {xform_name(name): ours(shape.members[name], each) for name, each in value.items()}
-    if isinstance(shape, ListShape):
+    if shape.type_name == "list":
         return [ours(shape.member, each) for each in value]
-    if isinstance(shape, MapShape):
+    if shape.type_name == "map":
         return {name: ours(shape.value, each) for name, each in value.items()}
     return value

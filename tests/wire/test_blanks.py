@@ -2,6 +2,7 @@
 
 import ast
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,6 +122,13 @@ def test_a_date_has_no_other_digits_and_blanks(text: str) -> None:
     )
 
 
+def test_many_digits_are_read_at_once() -> None:
+    began = time.process_time()
+    with pytest.raises(ValueError):
+        parsers._parse_number("1" * 200_000 + "x")
+    assert time.process_time() - began < 1
+
+
 @pytest.mark.parametrize("text", ["\u0661", "1_0", "nan", "inf", "\xa01", "0x1", ""])
 def test_a_number_has_digits_of_ascii(text: str) -> None:
     with pytest.raises(ValueError):
@@ -159,6 +167,7 @@ def _loose(call: ast.Call) -> bool:
     return name in LOOSE or (bare and name in SPLITTERS)
 
 
+@pytest.mark.not_fast
 def test_no_text_of_a_client_is_cut_where_unicode_sees_a_blank() -> None:
     wrong = [
         f"{path.parent.name}/{path.name}:{call.lineno}: {ast.unparse(call)[:60]}"

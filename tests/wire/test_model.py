@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from eucabox.wire import model
+from eucabox.wire.shapes import ListShape, MapShape, StructureShape
+from tests.wire.botocore_models import list_definitions, to_botocore
 
 
+@pytest.mark.not_fast
 def test_the_newest_version_is_found() -> None:
     assert model.service("ec2").version == "2016-11-15"
     assert model.service("ec2", "2015-10-01").version == "2015-10-01"
@@ -19,7 +22,7 @@ def test_the_newest_version_is_found() -> None:
 def test_an_operation_has_its_shapes_and_its_http_trait() -> None:
     found = model.service("s3").operation("PutObject")
     assert found is not None
-    assert found.input is not None
+    assert isinstance(found.input, StructureShape)
     assert "Bucket" in found.input.members
     assert found.http["method"] == "PUT"
     assert model.service("ec2").operation("MakeCoffee") is None
@@ -98,13 +101,50 @@ def test_a_service_that_botocore_lacks_is_an_error() -> None:
 def test_user_data_is_read_as_it_is_sent() -> None:
     operation = model.service("ec2").operation("ModifyInstanceAttribute")
     assert operation is not None
-    assert operation.input is not None
-    value = operation.input.members["UserData"].members["Value"]
+    assert isinstance(operation.input, StructureShape)
+    user_data = operation.input.members["UserData"]
+    assert isinstance(user_data, StructureShape)
+    value = user_data.members["Value"]
     assert value.type_name == "string", "euca2ools sends plain text where the model says base64"
 
 
 def test_the_documentation_of_a_model_is_dropped() -> None:
-    shape = model.service("s3").operation("PutObject")
-    assert shape is not None
-    assert shape.input is not None
-    assert not shape.input.documentation
+    service = model.service("s3")
+    for definition in [
+        *list_definitions(service.shapes).values(),
+        *list_definitions(service._definitions).values(),
+    ]:
+        assert "documentation" not in definition
+        assert not any("documentation" in each for each in definition.get("members", {}).values())
+
+
+@pytest.mark.parametrize("name", ["ec2", "iam", "s3", "s3control", "sts"])
+def test_shapes_are_those_that_botocore_makes(name: str) -> None:
+    known = model.service(name)
+    theirs = to_botocore(known)
+    for operation_name in known.names:
+        operation, other = known.get_known(operation_name), theirs.operation_model(operation_name)
+        assert (operation.http, operation.deprecated) == (other.http, bool(other.deprecated))
+        _compare(operation.input, other.input_shape)
+        _compare(operation.output, other.output_shape)
+
+
+def _compare(ours: Any, theirs: Any, above: tuple[str, ...] = ()) -> None:
+    if ours is None or theirs is None or ours.name in above:  # a shape may have itself inside
+        assert (ours is None) == (theirs is None)
+        return
+    above = (*above, ours.name)
+    assert (ours.name, ours.type_name) == (theirs.name, theirs.type_name)
+    assert ours.serialization.items() <= theirs.serialization.items()
+    assert ours.metadata.items() <= theirs.metadata.items()
+    assert type(ours).__name__ == type(theirs).__name__.replace("StringShape", "Shape")
+    if isinstance(ours, StructureShape):
+        assert list(ours.members) == list(theirs.members)
+        assert ours.required_members == theirs.required_members
+        for name, member in ours.members.items():
+            _compare(member, theirs.members[name], above)
+    elif isinstance(ours, ListShape):
+        _compare(ours.member, theirs.member, above)
+    elif isinstance(ours, MapShape):
+        _compare(ours.key, theirs.key, above)
+        _compare(ours.value, theirs.value, above)

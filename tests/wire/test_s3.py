@@ -24,7 +24,7 @@ from eucabox.errors import (
     NoSuchKey,
 )
 from eucabox.s3.body_streams import RequestBody, ResponseBody
-from eucabox.wire import model, s3
+from eucabox.wire import model, s3, serializers
 from eucabox.wire.request import Request
 from eucabox.wire.s3 import responses, routes
 from tests.wire.sign import signer
@@ -232,17 +232,24 @@ def test_requests(request_: Request, name: str, some: dict[str, Any]) -> None:
     assert {member: found.params.get(member) for member in some} == some
 
 
-def test_versions_and_delete_markers_are_shown_as_they_follow() -> None:
-    def entry(key: str, version: str, day: int, latest: bool = False) -> dict[str, Any]:
-        when = NOW.replace(day=day)
-        return {"key": key, "version_id": version, "last_modified": when, "is_latest": latest}
+def test_versions_and_delete_markers_are_shown_as_they_follow(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serializers, "_warned", set())
 
+    def entry(key: str, version: str, position: int, latest: bool = False) -> dict[str, Any]:
+        when = NOW.replace(day=9 - position)
+        named = {"key": key, "version_id": version, "position": position}
+        return {**named, "last_modified": when, "is_latest": latest}
+
+    begun_long_before = {**entry("a z", "3", 2), "last_modified": NOW.replace(day=1)}
     members = {
         "encoding_type": "url",
-        "versions": [entry("a z", "3", 3), entry("a z", "1", 1), entry("a+z", "5", 5, latest=True)],
-        "delete_markers": [entry("a z", "4", 4, latest=True), entry("a z", "2", 2)],
+        "versions": [begun_long_before, entry("a z", "1", 4), entry("a+z", "5", 5, latest=True)],
+        "delete_markers": [entry("a z", "4", 1, latest=True), entry("a z", "2", 3)],
     }
     body = write_answer("ListObjectVersions", members).body
+    assert not caplog.records, "no member is unknown"
     assert isinstance(body, bytes)
     shown = re.findall(rb"<(Version|DeleteMarker)>.*?<VersionId>(\d)", body)
     marker, version = b"DeleteMarker", b"Version"

@@ -82,6 +82,7 @@ def test_tags_come_and_go(client: Client) -> None:
     assert list_tags(client) == {"b": "2"}
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("method", "path", "body", "code", "status"),
     [
@@ -104,6 +105,7 @@ def test_refusals_are_in_its_own_envelope(
     assert root.findtext(f"{SPACE}Error/{SPACE}Code") == code
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("header", "value", "code"),
     [

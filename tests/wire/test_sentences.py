@@ -109,6 +109,7 @@ def test_a_listing_has_keys_as_utf8(box: Box, name: str) -> None:
     assert caught.value.response["Error"]["Key"] == f"{name}/none"
 
 
+@pytest.mark.not_fast
 def test_answers_of_ec2_and_iam_stay_ascii(box: Box) -> None:
     bodies: list[bytes] = []
     ec2 = box.client("ec2")

@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -11,6 +12,8 @@ from botocore import handlers
 from botocore.parsers import create_parser
 
 from eucabox.wire import model, serializers
+from eucabox.wire.shapes import StructureShape
+from tests.wire.botocore_models import to_botocore
 from tests.wire.samples import fill, ours
 
 SERVICES = [("ec2", ""), ("ec2", "2015-10-01"), ("iam", ""), ("sts", "")]
@@ -31,9 +34,11 @@ def _document(service: str, action: str, value: Any, version: str = "") -> bytes
     return serializers.query_document(action, "urn:x", "id-1", wrapper, writer, value)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(("service", "version"), SERVICES)
 def test_every_answer_is_read_by_botocore(service: str, version: str) -> None:
     known = model.service(service, version)
+    theirs = to_botocore(known)
     parser = create_parser(known.protocol)
     for name in sorted(known.names):
         operation = known.operation(name)
@@ -42,7 +47,7 @@ def test_every_answer_is_read_by_botocore(service: str, version: str) -> None:
         body = _document(service, name, _ours(operation.output, value), version)
         assert body.isascii()
         response = {"status_code": 200, "headers": {}, "body": body}
-        parsed = parser.parse(response, operation.output)
+        parsed = parser.parse(response, theirs.operation_model(name).output_shape)
         assert parsed.pop("ResponseMetadata")["RequestId"] == "id-1"
         assert parsed == value, name
 
@@ -59,13 +64,14 @@ def _ours(shape: Any, value: Any) -> Any:
 
 def test_every_s3_body_is_read_by_botocore() -> None:
     known = model.service("s3")
+    theirs = to_botocore(known)
     parser = create_parser("rest-xml")
     count = 0
     for name in sorted(known.names):
         operation = known.operation(name)
         assert operation is not None
         shape = operation.output
-        if shape is None:
+        if not isinstance(shape, StructureShape):
             continue
         payload = shape.serialization.get("payload")
         body_shape = shape.members[payload] if payload else shape
@@ -76,7 +82,8 @@ def test_every_s3_body_is_read_by_botocore() -> None:
             continue
         writer = serializers.xml_writer(body_shape)
         body = serializers.rest_document("Root", known.namespace, writer, ours(body_shape, value))
-        parsed = parser.parse({"status_code": 200, "headers": {}, "body": body}, shape)
+        response = {"status_code": 200, "headers": {}, "body": body}
+        parsed = parser.parse(response, theirs.operation_model(name).output_shape)
         del parsed["ResponseMetadata"]
         assert parsed == ({payload: value} if payload else value), name
         count += 1
@@ -170,11 +177,41 @@ def test_a_policy_travels_encoded_and_clients_decode_it() -> None:
     document = '{"Resource": "arn:aws:s3:::a+b/*~", "Sid": "\u00e9"}'
     body = _document("iam", "GetRolePolicy", {"policy_document": document})
     assert b"<PolicyDocument>%7B%22Resource%22%3A%20%22arn%3Aaws%3As3%3A%3A%3Aa%2Bb%2F%2A~" in body
-    shape = model.service("iam").get_known("GetRolePolicy").output
+    shape = to_botocore(model.service("iam")).operation_model("GetRolePolicy").output_shape
     response = {"status_code": 200, "headers": {}, "body": body}
     parsed = create_parser("query").parse(response, shape)
     handlers.json_decode_policies(parsed, SimpleNamespace(output_shape=shape))
     assert parsed["PolicyDocument"] == json.loads(document)
+
+
+def test_structures_that_are_remembered_are_written_each_as_it_is() -> None:
+    states = [{"code": 16, "name": "running"}, {"name": "running"}, {"name": "<", "code": 0}]
+    instances = [{"state": each} for each in [*states, *states, {"code": None, "name": "running"}]]
+    body = _document("ec2", "DescribeInstances", {"reservations": [{"instances": instances}]})
+    written = re.findall(r"<instanceState>(.*?)</instanceState>", body.decode())
+    first = ["<code>16</code><name>running</name>", "<name>running</name>"]
+    assert written == [*(first := [*first, "<code>0</code><name>&lt;</name>"]), *first, first[1]]
+
+
+def test_no_secret_is_remembered() -> None:
+    secrets = {
+        "iam": ["CreateAccessKey", "CreateLoginProfile", "CreateVirtualMFADevice"],
+        "sts": ["AssumeRole", "GetSessionToken"],
+        "ec2": ["CreateKeyPair", "GetPasswordData"],
+    }
+    for service, names in secrets.items():
+        for name in names:
+            output = model.service(service).get_known(name).output
+            assert isinstance(output, StructureShape)
+            remembered = [each for each in _list_structures(output) if serializers._is_plain(each)]
+            members = {member for each in remembered for member in each.members}
+            secret = {"SecretAccessKey", "SessionToken", "KeyMaterial", "PasswordData", "Seed"}
+            assert not members & {*secret, "Base32StringSeed", "QRCodePNG"}, name
+
+
+def _list_structures(shape: StructureShape) -> list[StructureShape]:
+    inner = [each for each in shape.members.values() if isinstance(each, StructureShape)]
+    return [shape, *(found for each in inner for found in _list_structures(each))]
 
 
 def test_a_thousand_instances_are_written_quickly() -> None:
@@ -197,3 +234,19 @@ def test_a_thousand_instances_are_written_quickly() -> None:
     body = _document("ec2", "DescribeInstances", value)
     assert time.perf_counter() - started < 1
     assert body.count(b"<instanceId>") == 1000
+
+
+class KeepingStructure(dict[str, object]):
+    written: tuple[object, str] | None = None
+
+
+def test_a_structure_that_keeps_its_text_is_written_once_by_each_writer() -> None:
+    tag = model.service("ec2", "").operation("DescribeTags")
+    assert tag is not None
+    assert tag.output is not None
+    first, second = (serializers.xml_writer(tag.output, "item") for _ in range(2))
+    value = KeepingStructure(next_token="a")
+    assert first(value) == "<nextToken>a</nextToken>"
+    value["next_token"] = "b"
+    assert first(value) == "<nextToken>a</nextToken>"
+    assert second(value) == "<nextToken>b</nextToken>"

@@ -57,6 +57,7 @@ def signer(box: Box) -> Iterator[Signer]:
     made.iam.delete_user(UserName="eve")
 
 
+@pytest.mark.not_fast
 def test_a_signed_url_ends_with_its_signers_policy(box: Box, signer: Signer) -> None:
     assert box.ask("PUT", "/box/page", b"x").status == 200
     target = signer.presign("page")
@@ -73,6 +74,7 @@ def test_a_signed_url_ends_with_its_signers_policy(box: Box, signer: Signer) -> 
     assert box.send("GET", target, b"", {}).status == 200
 
 
+@pytest.mark.not_fast
 def test_a_form_writes_what_its_signer_may_write(box: Box, signer: Signer) -> None:
     assert signer.post("form") == (403, "AccessDenied")
     signer.allow("s3:PutObject", resource="arn:aws:s3:::box/in/*")
@@ -82,6 +84,7 @@ def test_a_form_writes_what_its_signer_may_write(box: Box, signer: Signer) -> No
     assert signer.post("form") == (403, "AccessDenied")
 
 
+@pytest.mark.not_fast
 def test_a_user_without_policy_is_refused_with_403_by_each_service(signer: Signer) -> None:
     signer.allow("s3:GetObject")
     for service, verb, code in (

@@ -88,7 +88,8 @@ def list_object_versions(
     encoding_type: str = "",
     expected_bucket_owner: str = "",
 ) -> Result:
-    """List a page of versions and delete markers, the newest first for each key."""
+    """List a page of versions and delete markers, the newest first for each key. As these are two
+    lists in the model, each entry also has its `position` in the page."""
     _check(max_keys, encoding_type)
     if version_id_marker and not key_marker:
         reason = "Name the key-marker with it."
@@ -98,7 +99,10 @@ def list_object_versions(
     store = call.cloud.store
     page = store.versions(bucket, prefix, delimiter, key_marker, version_id_marker, most)
     owners = Owners(call.cloud.accounts)
-    entries = [(each, _version_to_api(each, stored_bucket, owners)) for each in page.versions]
+    entries = [
+        (each, {**_version_to_api(each, stored_bucket, owners), "position": position})
+        for position, each in enumerate(page.versions)
+    ]
     result = {
         **_page_members(page, bucket, prefix, delimiter, max_keys, encoding_type),
         "key_marker": key_marker,

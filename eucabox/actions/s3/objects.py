@@ -12,9 +12,15 @@ from eucabox.errors import (
     Fault,
     InvalidRequest,
     MalformedXML,
-    PartNumberBeyond,
 )
-from eucabox.s3 import access, object_lock, object_request, preconditions, values
+from eucabox.s3 import (
+    access,
+    object_lock,
+    object_members,
+    object_request,
+    preconditions,
+    values,
+)
 from eucabox.s3 import encryption as sse
 from eucabox.s3.body_streams import RequestBody, ResponseBody
 from eucabox.s3.encryption import CustomerKey
@@ -25,7 +31,6 @@ from eucabox.s3.request_context import RequestContext, with_members
 from eucabox.store.open_object import OpenObject
 from eucabox.store.types import SSE_C, Bucket, Deleted, Object
 
-RESTORED = 'ongoing-request="false", expiry-date="Fri, 31 Dec 9999 00:00:00 GMT"'
 MOST_DELETED = 1000
 PLAIN = frozenset({"checksum_mode"})  # members with which a read is still a plain one
 IGNORED = ("request_payer", "content_length")
@@ -70,7 +75,7 @@ def put_object(
     return {
         "e_tag": values.quote_etag(obj.e_tag),
         **values.version_members_written(obj),
-        **_checksums(obj),
+        **object_members.list_checksums(obj),
         **_expiration(stored_bucket, obj),
         **(sse.to_api(obj.sealed, members, call.cloud.store) if obj.sealed else {}),
     }
@@ -160,8 +165,7 @@ def delete_object(
         "if_size": if_match_size,
     }
     deleted = _delete(call, stored_bucket, key, version_id, conditions, bypass_governance_retention)
-    answer: Result = {"version_id": deleted.version_id} if deleted.version_id else {}
-    return {**answer, "delete_marker": True} if deleted.delete_marker else answer
+    return object_members.show_deleted(deleted)
 
 
 @action(
@@ -276,15 +280,16 @@ def _describe(
     obj, part_number = opened.object, members.get("part_number")
     access.check(call, bucket, obj.key, obj.properties, action="s3:GetObject")
     if part_number is not None:
-        _part_span(obj, part_number)  # an unknown part is refused before a key is asked for
+        # an unknown part is refused before a key is asked for
+        object_members.part_span(obj, part_number)
     checksum_mode = members.get("checksum_mode", "")
     if obj.sealed is None and members.keys() <= PLAIN:
-        answer, start, count = _select_range(obj, "", None, checksum_mode)
+        answer, start, count = object_members.select_range(obj, "", None, checksum_mode)
         return answer | _read_headers(call, bucket, obj, ""), start, count
     secret = sse.check_reading(call, obj.sealed, members)
     preconditions.check(obj, members)
     range_text = preconditions.range_of(obj, members.get("range", ""), members.get("if_range", ""))
-    answer, start, count = _select_range(obj, range_text, part_number, checksum_mode)
+    answer, start, count = object_members.select_range(obj, range_text, part_number, checksum_mode)
     if unlock or (obj.sealed and obj.sealed.kind == SSE_C):
         opened.unlock(secret)
     answer |= _read_headers(call, bucket, obj, members.get("version_id", ""))
@@ -297,35 +302,6 @@ def _response_headers(members: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers that a request names in place of the stored ones."""
     named = RESPONSE_HEADERS.keys() & members.keys()
     return {RESPONSE_HEADERS[each]: members[each] for each in named if members[each]}
-
-
-def _select_range(
-    obj: Object, range_text: str, part: int | None, checksum_mode: str
-) -> tuple[Result, int, int]:
-    answer: Result = {
-        "e_tag": values.quote_etag(obj.e_tag),
-        "last_modified": obj.last_modified,
-        "accept_ranges": "bytes",
-        "content_type": obj.properties.content_type,
-        "metadata": obj.properties.metadata,
-        **obj.properties.headers,
-    }
-    if obj.properties.storage_class != "STANDARD":
-        answer["storage_class"] = obj.properties.storage_class
-    if obj.properties.storage_class in values.ARCHIVES:
-        answer["restore"] = RESTORED  # or clients would wait for a restore
-    if part is not None:
-        span: tuple[int, int] | None = _part_span(obj, part)
-    else:
-        span = preconditions.span(range_text, obj.size) if range_text else None
-    start, count = span or (0, obj.size)
-    if part is not None and obj.parts:
-        answer["parts_count"] = len(obj.parts)
-    if checksum_mode.upper() == "ENABLED":
-        answer.update(_range_checksums(obj, part, whole=count == obj.size))
-    if span and count:
-        answer["content_range"] = f"bytes {start}-{start + count - 1}/{obj.size}"
-    return {**answer, "content_length": count}, start, count
 
 
 def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> Result:
@@ -354,23 +330,3 @@ def _read_headers(call: Call, bucket: Bucket, obj: Object, version_id: str) -> R
 
 def _expiration(bucket: Bucket, obj: Object) -> dict[str, str]:
     return rules.expiration(bucket, obj) if LIFECYCLE in bucket.settings else {}
-
-
-def _part_span(obj: Object, part: int) -> tuple[int, int]:
-    sizes = obj.parts or (obj.size,)
-    if not 1 <= part <= len(sizes):
-        raise PartNumberBeyond(number=part, parts=len(sizes))
-    return sum(sizes[: part - 1]), sizes[part - 1]
-
-
-def _range_checksums(obj: Object, part: int | None, *, whole: bool) -> dict[str, str]:
-    """Return the checksum of a part or of the whole object; none for any other range."""
-    if part is not None and obj.part_checksums:
-        value = obj.part_checksums[part - 1]
-        sums = dict.fromkeys(obj.properties.checksums, value)
-        return values.checksum_members(sums, obj.properties.checksum_type)
-    return _checksums(obj) if whole else {}
-
-
-def _checksums(obj: Object) -> dict[str, str]:
-    return values.checksum_members(obj.properties.checksums, obj.properties.checksum_type)

@@ -186,8 +186,13 @@ class _PolicyReader:
         if name == "NotPrincipal" and effect == "Allow":
             reason = "Allow with NotPrincipal is not allowed. Name who may, or deny the others."
             raise MalformedPolicy(reason=reason)
-        kinds = self._grammar.principals
-        return principals.read(element[name], self._directory, name == "NotPrincipal", kinds)
+        return principals.read(
+            element[name],
+            self._directory,
+            name == "NotPrincipal",
+            self._grammar.principals,
+            denies=effect == "Deny",
+        )
 
     def _read_actions(self, element: dict[str, object]) -> Patterns:
         name, texts = self._read_texts(element, "Action", self._vocabulary.action)

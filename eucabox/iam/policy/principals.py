@@ -52,7 +52,11 @@ class NamedAs(IntEnum):
 
 @dataclass(frozen=True)
 class Principals:
-    """The principals that a statement names, or with `others` all except them."""
+    """The principals that a statement names, or with `others` all except them.
+
+    `everyone` are all people; where the statement `denies`, services and whom identity providers
+    vouch for too, as AWS has it. An Allow must name these.
+    """
 
     everyone: bool = False
     accounts: frozenset[str] = frozenset()
@@ -64,6 +68,7 @@ class Principals:
     sessions: frozenset[tuple[str, str, str]] = frozenset()
     providers: frozenset[str] = frozenset()
     unique_ids: frozenset[str] = frozenset()  # of users, roles and their sessions
+    denies: bool = False
 
     def matches(self, request: AuthorizationRequest) -> bool:
         """True if the principal of the request is named."""
@@ -85,6 +90,8 @@ class Principals:
         return NamedAs.ACCOUNT if self._names(request) else NamedAs.NOBODY
 
     def _names(self, request: AuthorizationRequest) -> bool:
+        if self.everyone and self.denies:
+            return True
         if request.service:
             return request.service in self.services
         if request.federated:
@@ -128,7 +135,8 @@ class Principals:
         return self.everyone or self.others
 
 
-NAMES = tuple(each.name for each in fields(Principals) if each.name not in ("everyone", "others"))
+FLAGS = ("everyone", "others", "denies")
+NAMES = tuple(each.name for each in fields(Principals) if each.name not in FLAGS)
 
 
 def _account_name(account: str) -> str:
@@ -141,11 +149,13 @@ def read(
     directory: PrincipalDirectory | None,
     others: bool = False,
     kinds: tuple[str, ...] = RESOURCE_KINDS,
+    *,
+    denies: bool = False,
 ) -> Principals:
     """Read a Principal element of these kinds; with a directory, refuse principals that do not
-    exist."""
+    exist. `denies` tells that the statement does."""
     if element == "*":
-        return Principals(everyone=True, others=others)
+        return Principals(everyone=True, others=others, denies=denies)
     if not isinstance(element, dict) or not element:
         raise _invalid_principal(element, 'Use "*" or {"AWS": ...}.')
     members: dict[str, set[Any]] = {name: set() for name in NAMES}
@@ -162,7 +172,7 @@ def read(
     frozen = {name: frozenset(each) for name, each in members.items()}
     if not everyone and not any(frozen.values()):
         raise _invalid_principal(element, "Name at least one.")
-    return Principals(everyone, **frozen, others=others)
+    return Principals(everyone, **frozen, others=others, denies=denies)
 
 
 def _read_one(kind: str, name: object, directory: PrincipalDirectory | None) -> tuple[str, Any]:

@@ -93,4 +93,5 @@ class Policy:
 
 EVERYTHING = Patterns((Pattern("*"),))
 # what a document means that can't be read any more
-NOTHING = Policy((Statement(False, Principals(everyone=True), EVERYTHING, EVERYTHING),))
+ALL = Principals(everyone=True, denies=True)
+NOTHING = Policy((Statement(False, ALL, EVERYTHING, EVERYTHING),))

@@ -34,7 +34,7 @@ class Pattern:
         if self.fixed is not None:
             return self.fixed(text)
         filled = _fill(self.text, request, len(text), wild=True)
-        return filled is not None and _compile(filled)(text)
+        return filled is not None and compile_marked(filled)(text)
 
     @property
     def variables(self) -> list[str]:
@@ -76,7 +76,9 @@ def split_glob(
     no value, or if no text of `most` characters can match the whole.
     """
     filled = _fill(text, request, most, wild=True)
-    return [] if filled is None else [_compile(each) for each in filled.split(mark, count - 1)]
+    return (
+        [] if filled is None else [compile_marked(each) for each in filled.split(mark, count - 1)]
+    )
 
 
 def _fill(text: str, request: AuthorizationRequest, most: int, wild: bool) -> str | None:
@@ -109,12 +111,12 @@ def _variable_value(name: str, request: AuthorizationRequest) -> str | None:
 
 def glob(pattern: str, fold: bool = False) -> Match:
     """Return a matcher of whole texts for a pattern of * and ?; `fold` ignores case."""
-    matches = _compile((pattern.lower() if fold else pattern).translate(_WILD))
+    matches = compile_marked((pattern.lower() if fold else pattern).translate(_WILD))
     return (lambda text: matches(text.lower())) if fold else matches
 
 
-def _compile(pattern: str) -> Match:
-    """Compile a pattern whose wildcards are STAR and ANY."""
+def compile_marked(pattern: str) -> Match:
+    """Return a matcher of whole texts for a pattern whose wildcards are STAR and ANY."""
     pieces = pattern.split(STAR)
     if len(pieces) == 1 and ANY not in pattern:
         return pattern.__eq__

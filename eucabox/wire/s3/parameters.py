@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from botocore import xform_name
-from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from eucabox import ascii_text
 from eucabox.errors import Fault, InvalidArgument, MalformedPolicy, MalformedXML
 from eucabox.wire import parsers
 from eucabox.wire.model import Operation
 from eucabox.wire.request import octets
+from eucabox.wire.shapes import ListShape, MapShape, Shape, StructureShape
 from eucabox.wire.sign import dates
 
 Convert = Callable[[str], Any]

@@ -154,7 +154,7 @@ def _read_params(
     if address.key is not None:
         params["key"] = address.key
     if read.streaming:
-        params[read.payload] = _request_body(request, signed)
+        params[read.payload] = request_body(request, signed)
     return params
 
 
@@ -184,7 +184,8 @@ def _document_reader(
     return read
 
 
-def _request_body(request: Request, signed: AuthenticatedRequest) -> RequestBody:
+def request_body(request: Request, signed: AuthenticatedRequest) -> RequestBody:
+    """Return the body of an object, to be read and checked; raises MissingContentLength."""
     if request.content_length is None and not request.chunked:
         raise MissingContentLength()
     algorithms = tuple(checksum_headers.NAMES[each] for each in sorted(signed.declared))

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, cast
 from urllib.parse import quote
 
 from botocore import xform_name
-from botocore.model import MapShape, Shape, StructureShape
 
 from eucabox import ids
 from eucabox.s3.body_streams import ResponseBody
@@ -19,6 +19,7 @@ from eucabox.wire.model import Operation
 from eucabox.wire.request import Answer, ClosableReader, FileBody
 from eucabox.wire.s3 import post_response
 from eucabox.wire.s3.requests import S3Request
+from eucabox.wire.shapes import MapShape, Shape, StructureShape
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 XML = "application/xml"
@@ -86,7 +87,7 @@ def answer(understood: S3Request, result: Mapping[str, Any] | None) -> Answer:
     """The HTTP answer of a verb's result."""
     members = result or {}
     writer = _compile_writer(understood.operation)
-    response = Answer(status=writer.status, headers=_write_headers(writer, members))
+    response = Answer(status=writer.status, headers=write_headers(understood.operation, members))
     response.headers.append(("x-amz-request-id", understood.request_id))
     if understood.upload:
         return post_response.answer(understood, members["e_tag"], response.headers)
@@ -110,8 +111,9 @@ def http_date(moment: datetime) -> str:
     return ids.http_date(moment)
 
 
-def _write_headers(writer: Writer, members: Mapping[str, Any]) -> list[tuple[str, str]]:
-    headers = []
+def write_headers(operation: Operation, members: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the headers of an operation's answer that its members make."""
+    writer, headers = _compile_writer(operation), []
     for name, value in members.items():
         if value is not None and name in writer.headers:
             header, convert = writer.headers[name]
@@ -119,6 +121,17 @@ def _write_headers(writer: Writer, members: Mapping[str, Any]) -> list[tuple[str
     for name, prefix in writer.prefixed:
         headers += [(prefix + each, text) for each, text in members.get(name, {}).items()]
     return headers
+
+
+def write_lines(operation: Operation, members: Mapping[str, object], request_id: str) -> str:
+    """Return these headers, whose values are plain, and the request id as lines."""
+    lines = "".join([f"{name}: {text}\r\n" for name, text in write_headers(operation, members)])
+    return f"{lines}x-amz-request-id: {request_id}\r\n"
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text can stand in a header as it is."""
+    return text.isascii() and text.isprintable()
 
 
 def _set_stream(response: Answer, body: ResponseBody) -> None:
@@ -148,21 +161,22 @@ def _write_location(members: Mapping[str, Any]) -> str:
 
 
 def _write_versions(body: serializers.Writer, members: Mapping[str, Any]) -> str:
-    """Write versions and delete markers, two lists in the model, by key as S3 does."""
+    """Write versions and delete markers, two lists in the model, as they follow each other: by the
+    `position` of each, as a version that was begun before a delete marker may be newer than it."""
     lists = {name: members.get(name) or [] for name in ("versions", "delete_markers")}
     encode = partial(_encode_keys, operation="") if members.get("encoding_type") == "url" else dict
     frame = body(encode({name: value for name, value in members.items() if name not in lists}))
-    ranked = [
-        [(*_version_order(each), name, each) for each in entries] for name, entries in lists.items()
+    placed = [
+        [(each.get("position", 0), name, _drop_position(each)) for each in entries]
+        for name, entries in lists.items()
     ]
-    merged = heapq.merge(*ranked, key=lambda entry: entry[:-1])
-    runs = groupby(merged, key=lambda entry: entry[-2])
-    texts = (body(encode({name: [entry[-1] for entry in run]})) for name, run in runs)
+    runs = groupby(heapq.merge(*placed, key=itemgetter(0)), key=itemgetter(1))
+    texts = (body(encode({name: [entry for *_, entry in run]})) for name, run in runs)
     return frame + "".join(texts)
 
 
-def _version_order(entry: Mapping[str, Any]) -> tuple[str, bool, float]:
-    return entry["key"], not entry["is_latest"], -entry["last_modified"].timestamp()
+def _drop_position(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != "position"}
 
 
 def _encode_keys(members: Mapping[str, Any], operation: str) -> dict[str, Any]:

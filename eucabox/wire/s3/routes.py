@@ -9,12 +9,11 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from botocore.model import StructureShape
-
 from eucabox.errors import InvalidKey, MethodNotAllowed
 from eucabox.wire import model
 from eucabox.wire.model import Operation
 from eucabox.wire.request import octets, parse_query
+from eucabox.wire.shapes import StructureShape
 from eucabox.wire.sign.canonical import LONGEST_HOST, split_prefix
 
 MARKS = (".s3.", ".walrus.", ".objectstorage.")  # what parts a bucket from the rest of a host
@@ -261,5 +260,5 @@ def _compile_route(operation: Operation) -> Route:
         fixed=fixed,
         query=frozenset(needs["querystring"]),
         headers=frozenset(name.lower() for name in headers),
-        deprecated=bool(operation.model.deprecated),
+        deprecated=operation.deprecated,
     )

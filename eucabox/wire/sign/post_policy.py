@@ -57,7 +57,7 @@ def _verify_v4(fields: Mapping[str, str], policy: bytes, check: SignatureCheck) 
     scope = parse_scope(fields["x-amz-credential"], date, AuthorizationQueryParametersError)
     token = fields.get("x-amz-security-token", "")
     credential = check.find_credential(scope.access_key_id, token, scope.service)
-    expected = hmac.digest(day_keys.key(scope, credential.secret), policy, "sha256").hex()
+    expected = day_keys.key(scope, credential.secret).sign(policy)
     provided = fields["x-amz-signature"]
     if not hmac.compare_digest(expected.encode(), provided.encode("utf-8", "replace")):
         raise check.mismatch(scope.access_key_id, provided, policy)

@@ -38,6 +38,9 @@ _FIELDS = ("Credential", "SignedHeaders", "Signature")
 _TRIES = 64
 _LONGEST = 512  # characters of a credential, whose scope is a cache's key
 _CACHED, _SHORT = 256, 1024  # what is remembered of how clients sign, and its characters
+_BLOCK = 64  # bytes of SHA-256; a signing key is shorter
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 _NAME = re.compile(r"[!-~]{1,2100}")  # metadata has 2 KiB in all, also in one name
 
 
@@ -54,14 +57,33 @@ class Scope(NamedTuple):
         return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
 
 
+class HmacKey:
+    """A key of HMAC-SHA256; the two digests that begin with it are made once, not per message."""
+
+    __slots__ = ("_inner", "_outer", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        padded = raw.ljust(_BLOCK, b"\0")
+        self.raw = raw
+        self._inner = sha256(padded.translate(_INNER))
+        self._outer = sha256(padded.translate(_OUTER))
+
+    def sign(self, message: bytes) -> str:
+        """Return the hex HMAC of a message."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
 class SigningKeys:
     """The last 1024 signing keys by scope. A changed secret makes its old keys useless."""
 
     def __init__(self) -> None:
-        self._keys: OrderedDict[Scope, tuple[bytes, bytes]] = OrderedDict()
+        self._keys: OrderedDict[Scope, tuple[bytes, HmacKey]] = OrderedDict()
         self._lock = Lock()
 
-    def key(self, scope: Scope, secret: str) -> bytes:
+    def key(self, scope: Scope, secret: str) -> HmacKey:
         """Return the signing key of a scope, derived unless it is cached for the same secret."""
         secret_digest = sha256(secret.encode()).digest()
         with self._lock:
@@ -69,7 +91,7 @@ class SigningKeys:
             if cached and hmac.compare_digest(cached[0], secret_digest):
                 self._keys.move_to_end(scope)
                 return cached[1]
-        key = _derive_key(secret, scope)
+        key = HmacKey(_derive_key(secret, scope))
         with self._lock:
             self._keys[scope] = secret_digest, key
             if len(self._keys) > _MOST_KEYS:
@@ -198,14 +220,14 @@ def verify(
     credential = check.find_credential(scope.access_key_id, token, scope.service)
     _check_headers(request, claim, check.errors, rest=rest)
     key = day_keys.key(scope, credential.secret)
-    provided = claim.signature.encode("utf-8", "surrogateescape")
+    provided = _encode_signature(claim.signature)
     first: tuple[bytes, bytes] | None = None
     for form in islice(_forms(request, claim, rest=rest, hosted=hosted), _TRIES):
         canonical = _canonical_request(request, claim, form, payload)
-        to_sign = _string_to_sign(claim, canonical)
-        if hmac.compare_digest(hmac.digest(key, to_sign, "sha256").hex().encode(), provided):
+        to_sign = _string_to_sign(claim.time_text, str(claim.scope), canonical)
+        if hmac.compare_digest(key.sign(to_sign).encode(), provided):
             query = encode_plus(request.query) if form.plus else request.query
-            return V4Proof(claim, credential, key, query)
+            return V4Proof(claim, credential, key.raw, query)
         first = first or (to_sign, canonical)
     assert first
     raise check.mismatch(claim.scope.access_key_id, claim.signature, *first)
@@ -281,14 +303,64 @@ def _canonical_request(request: Request, claim: V4Claim, form: _Form, payload: s
     if form.fold:
         values = {name: ascii_text.fold(value) for name, value in values.items()}
     values["host"] = form.host
-    headers = "".join([f"{name}:{values[name]}\n" for name in claim.signed_headers])
-    signed = ";".join(claim.signed_headers)
-    return octets(f"{request.method}\n{form.uri}\n{form.query}\n{headers}\n{signed}\n{payload}")
+    return octets(
+        write_canonical(request.method, form.uri, form.query, claim.signed_headers, values, payload)
+    )
 
 
-def _string_to_sign(claim: V4Claim, canonical: bytes) -> bytes:
-    digest = sha256(canonical).hexdigest()
-    return octets(f"{ALGORITHM}\n{claim.time_text}\n{claim.scope}\n{digest}")
+def write_canonical(
+    method: str,
+    uri: str,
+    query: str,
+    signed_headers: tuple[str, ...],
+    values: Mapping[str, str],
+    payload: str,
+) -> str:
+    """Return the canonical request of these parts."""
+    headers = "".join([f"{name}:{values[name]}\n" for name in signed_headers])
+    signed = ";".join(signed_headers)
+    return f"{method}\n{uri}\n{query}\n{headers}\n{signed}\n{payload}"
+
+
+def _string_to_sign(time_text: str, scope: str, canonical: bytes) -> bytes:
+    return octets(f"{ALGORITHM}\n{time_text}\n{scope}\n{sha256(canonical).hexdigest()}")
+
+
+def _encode_signature(signature: str) -> bytes:
+    return signature.encode("utf-8", "surrogateescape")
+
+
+# --- a client that signs one request like the other -------------------------------------------
+
+
+class Signer(NamedTuple):
+    """Who signs requests whose Authorization headers begin alike, with which key, and what they
+    cover."""
+
+    credential: Credential
+    date: str
+    scope: str
+    signed_headers: tuple[str, ...]
+    key: HmacKey
+
+    def has_signed(self, canonical: str, time_text: str, signature: str, now: datetime) -> bool:
+        """Whether a canonical request has this fresh signature, in ASCII. False means: ask
+        `verify`, which knows other spellings."""
+        time = dates.parse_basic(time_text)
+        if time is None or time_text[:8] != self.date or abs(now - time) > dates.WINDOW:
+            return False
+        to_sign = _string_to_sign(time_text, self.scope, octets(canonical))
+        return hmac.compare_digest(self.key.sign(to_sign), signature)
+
+
+def find_signer(request: Request, check: SignatureCheck) -> Signer:
+    """Return who a request to S3 says that it is signed by, with a permanent key; its signature is
+    not looked at. Raises as `parse_authorization` and `verify`."""
+    claim = parse_authorization(request, check.errors)
+    credential = check.find_credential(claim.scope.access_key_id, "", claim.scope.service)
+    _check_headers(request, claim, check.errors, rest=True)
+    key = day_keys.key(claim.scope, credential.secret)
+    return Signer(credential, claim.scope.date, str(claim.scope), claim.signed_headers, key)
 
 
 def _parse_field(part: str) -> tuple[str, str]:

@@ -50,6 +50,7 @@ def record(shop: Shop, line: str) -> None:
     shop.cloud.access_log.record(bucket, line)
 
 
+@pytest.mark.not_fast
 def test_what_is_set_is_told_and_taken_back(shop: Shop) -> None:
     assert shop.ask("GetBucketLogging", bucket="shop") == {}
     form = {"partitioned_prefix": {"partition_date_source": "DeliveryTime"}}
@@ -70,6 +71,7 @@ def test_what_is_set_is_told_and_taken_back(shop: Shop) -> None:
     assert shop.cloud.access_log.bucket("shop") is None
 
 
+@pytest.mark.not_fast
 def test_an_invalid_logging_configuration_is_refused(shop: Shop) -> None:
     shop.ask("CreateBucket", "bob", bucket="bobs-logs", acl="log-delivery-write")
     shop.ask("CreateBucket", bucket="silent")
@@ -86,6 +88,7 @@ def test_an_invalid_logging_configuration_is_refused(shop: Shop) -> None:
     assert refused(shop, target_grants=grants) == "MalformedXML"
 
 
+@pytest.mark.not_fast
 def test_logs_stay_in_their_region(shop: Shop) -> None:
     """A bucket for which none was named is in every region."""
     for name, region in (("here", "eu-west-1"), ("beside", "eu-west-1"), ("there", "us-west-2")):
@@ -104,6 +107,7 @@ def test_logs_stay_in_their_region(shop: Shop) -> None:
     assert fault == "CrossLocationLoggingProhibitted"
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("resource", ["arn:aws:s3:::quiet/p/*", "arn:aws:s3:::quiet/p/"])
 def test_a_policy_lets_logs_in(shop: Shop, resource: str) -> None:
     shop.ask("CreateBucket", bucket="quiet")
@@ -135,6 +139,7 @@ def test_records_are_delivered_together(shop: Shop) -> None:
     assert len(logs(shop)) == 1
 
 
+@pytest.mark.not_fast
 def test_what_comes_while_the_target_changes_goes_to_the_new_one(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +173,7 @@ def test_keys_by_account_region_bucket_and_day(shop: Shop, source: str) -> None:
     assert ("-00-00-00-" in name) == (source == "EventTime")
 
 
+@pytest.mark.not_fast
 def test_a_killed_process_loses_no_record(shop: Shop, tmp_path: Path) -> None:
     enable(shop)
     record(shop, "one")
@@ -178,6 +184,7 @@ def test_a_killed_process_loses_no_record(shop: Shop, tmp_path: Path) -> None:
     assert not list((tmp_path / "access").iterdir())
 
 
+@pytest.mark.not_fast
 def test_a_file_without_a_head_holds_up_no_other(shop: Shop, tmp_path: Path) -> None:
     enable(shop)
     record(shop, "one")
@@ -187,6 +194,7 @@ def test_a_file_without_a_head_holds_up_no_other(shop: Shop, tmp_path: Path) -> 
     assert not list((tmp_path / "access").iterdir())
 
 
+@pytest.mark.not_fast
 def test_a_full_disk_loses_records_and_no_more(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int, content: bytes) -> int:
         raise OSError(errno.ENOSPC, "full")
@@ -214,6 +222,7 @@ def test_a_file_that_cannot_be_renamed_goes_on(shop: Shop, monkeypatch: pytest.M
     assert list(logs(shop).values()) == ["one\ntwo\n"]
 
 
+@pytest.mark.not_fast
 def test_records_that_no_target_accepts_are_dropped(shop: Shop, tmp_path: Path) -> None:
     enable(shop)
     record(shop, "one")
@@ -237,6 +246,7 @@ def test_they_come_by_themselves(shop: Shop, tmp_path: Path) -> None:
     quick.close()
 
 
+@pytest.mark.not_fast
 def test_logs_are_encrypted_where_the_target_says_so(shop: Shop) -> None:
     rules: Any = [{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}]
     members: dict[str, Any] = {"server_side_encryption_configuration": {"rules": rules}}

@@ -9,6 +9,7 @@ from tests.actions.shop import Shop
 EVERYONE = "http://acs.amazonaws.com/groups/global/AllUsers"
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("acl", "may_read"),
     [
@@ -33,6 +34,7 @@ def test_who_reads_an_object(shop: Shop, acl: str, may_read: set[str]) -> None:
             assert shop.refused("GetObject", who, bucket="shop", key="k") == "AccessDenied"
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("acl", "may_list", "may_write"),
     [
@@ -66,6 +68,7 @@ def test_what_is_missing_is_told_only_to_who_may_list(shop: Shop) -> None:
     assert shop.refused("GetObject", "bob", bucket="nowhere", key="k") == "NoSuchBucket"
 
 
+@pytest.mark.not_fast
 def test_what_others_put_is_theirs_to_share(shop: Shop) -> None:
     """The owner of the bucket may delete it, and read it if its owner lets him."""
     shop.ask("PutBucketAcl", bucket="shop", acl="public-read-write")
@@ -100,6 +103,7 @@ def test_lists_are_shown_and_can_be_sent_back(shop: Shop) -> None:
     assert shop.refused("ListObjects", "", bucket="shop") == "AccessDenied"
 
 
+@pytest.mark.not_fast
 def test_grants_in_headers(shop: Shop) -> None:
     bob = shop.people["bob"]
     assert bob
@@ -112,6 +116,7 @@ def test_grants_in_headers(shop: Shop) -> None:
     assert shop.get("k", "") == b"x"
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("members", "code"),
     [
@@ -184,6 +189,7 @@ def test_grantees_are_accounts_that_exist(shop: Shop) -> None:
     assert shop.refused("HeadBucket", bucket="new") == "NoSuchBucket"
 
 
+@pytest.mark.not_fast
 def test_a_list_has_bounds(shop: Shop) -> None:
     ann = shop.people["ann"]
     assert ann

@@ -32,6 +32,7 @@ def test_a_policy_is_kept_letter_by_letter(shop: Shop) -> None:
     assert shop.refused("GetBucketPolicy", bucket="shop") == "NoSuchBucketPolicy"
 
 
+@pytest.mark.not_fast
 def test_only_the_owners_account_has_to_do_with_a_policy_whatever_one_allows(shop: Shop) -> None:
     text = policy(statement())
     for who in ("bob", "admin", ""):
@@ -106,6 +107,7 @@ def test_a_missing_key_is_access_denied_without_permission_to_list(shop: Shop) -
     assert shop.refused("ListObjects", "bob", bucket="shop") == "AccessDenied"
 
 
+@pytest.mark.not_fast
 def test_an_upload_by_policy_is_its_beginners(shop: Shop) -> None:
     keep(shop, statement(Action="s3:PutObject"))
     begun = shop.ask("CreateMultipartUpload", "bob", bucket="shop", key="k")["upload_id"]
@@ -180,6 +182,7 @@ def test_the_policy_status_tells_whether_a_bucket_is_public(shop: Shop) -> None:
     assert public()
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -31,6 +31,7 @@ def test_making_a_bucket_again(shop: Shop) -> None:
     assert shop.refused("CreateBucket", "", bucket="any") == "MissingAuthenticationToken"
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     "name",
     [

@@ -100,6 +100,7 @@ def test_a_context_and_a_bucket_key_are_told_back(shop: Shop) -> None:
     assert "ssekms_encryption_context" not in found
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("members", "code"),
     [

@@ -59,6 +59,7 @@ GOOD = [
 ]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("members", GOOD, ids=str)
 def test_a_rule_is_shown_as_it_was_put(shop: Shop, members: dict[str, Any]) -> None:
     assert put(shop, members) == {
@@ -75,6 +76,7 @@ def test_without_an_id_a_rule_gets_one(shop: Shop) -> None:
     assert len({each["id"] for each in shown}) == 2
 
 
+@pytest.mark.not_fast
 def test_rules_are_replaced_and_taken_away(shop: Shop) -> None:
     put(shop, rule(id="a"), rule(id="b"))
     varies = "varies_by_storage_class"
@@ -162,6 +164,7 @@ BAD: list[tuple[list[dict[str, Any]], str]] = [
 ]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(("rules", "code"), BAD, ids=lambda each: str(each)[:80])
 def test_what_is_refused_changes_nothing(
     shop: Shop, rules: list[dict[str, Any]], code: str

@@ -212,6 +212,7 @@ def test_where_nothing_can_be_locked(shop: Shop) -> None:
         assert shop.refused(name, "bob", **named, **members) == "AccessDenied"
 
 
+@pytest.mark.not_fast
 def test_a_missing_version_is_access_denied_without_permission_to_list(vault: Shop) -> None:
     names = ("GetObjectRetention", "GetObjectLegalHold", "RestoreObject")
     statement = {"Effect": "Allow", "Principal": "*", "Resource": "arn:aws:s3:::vault/*"}

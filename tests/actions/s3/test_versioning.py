@@ -101,7 +101,9 @@ def test_the_listing(shop: Shop) -> None:
     assert [each["version_id"] for each in page["versions"]] == [made, "null"]
     (shown,) = page["delete_markers"]
     assert (shown["version_id"], shown["is_latest"]) == (marker, True)
-    assert shown.keys() == {"key", "version_id", "is_latest", "last_modified", "owner"}
+    members = {"key", "version_id", "is_latest", "last_modified", "owner"}
+    assert shown.keys() == {*members, "position"}
+    assert [each["position"] for each in (shown, *page["versions"])] == [0, 1, 2]
     page = shop.ask("ListObjectVersions", bucket="shop", max_keys=2)
     assert (page["next_key_marker"], page["next_version_id_marker"]) == ("k", made)
     rest = shop.ask(
@@ -232,6 +234,7 @@ def test_deletions_under_conditions(shop: Shop) -> None:
     assert shop.ask("DeleteObjects", bucket="shop", delete=held)["deleted"] == [{"key": "k"}]
 
 
+@pytest.mark.not_fast
 def test_deletions_under_conditions_with_versions(shop: Shop) -> None:
     enable(shop)
     made = shop.put("k", b"1")

@@ -156,6 +156,7 @@ def test_strangers_and_services_are_only_known_to_the_resource() -> None:
     assert judge(None, resource=resource("*", "Deny")) == denied(RESOURCE)
     assert judge(None, service=service, resource=resource({"Service": service})) == YES
     assert judge(None, service=service, resource=resource("*")) == no(RESOURCE)
+    assert judge(None, service=service, resource=resource("*", "Deny")) == denied(RESOURCE)
 
 
 def test_a_root_needs_no_policy_in_its_own_account() -> None:

@@ -276,6 +276,7 @@ ODD = st.recursive(
 MEMBERS = ("Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "Condition")
 
 
+@pytest.mark.not_fast
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(MEMBERS), ODD), st.sampled_from(["2012-10-17", None, 1]))
 def test_whatever_a_document_holds_it_is_read_or_refused(odd: dict[str, Any], version: Any) -> None:

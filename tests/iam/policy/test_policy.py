@@ -83,6 +83,7 @@ def test_no_pattern_takes_long(pattern: str, text: str) -> None:
     assert time.process_time() - started < 1
 
 
+@pytest.mark.not_fast
 @settings(max_examples=300, deadline=None)
 @given(st.text("ab*?", max_size=12), st.text("ab", max_size=14))
 def test_wildcards_mean_what_a_regular_expression_of_them_means(pattern: str, text: str) -> None:
@@ -90,6 +91,7 @@ def test_wildcards_mean_what_a_regular_expression_of_them_means(pattern: str, te
     assert glob(pattern)(text) == bool(re.fullmatch(written, text))
 
 
+@pytest.mark.not_fast
 def test_variables_neither_take_long_nor_are_remembered() -> None:
     """Each request could bring another pattern: what was made of it a moment ago is let go."""
     policy = read(Condition={"StringLike": {"aws:UserAgent": "${aws:referer}N*" * 1200}})
@@ -285,6 +287,21 @@ def test_a_service_is_only_meant_by_its_name() -> None:
     assert policy.evaluate(ask("s3:PutObject")) == ""
     everybody = read(Action="s3:PutObject")
     assert everybody.evaluate(question) == ""
+
+
+def test_who_denies_everyone_denies_services_and_strangers_with_a_voucher() -> None:
+    service, where = "logging.s3.amazonaws.com", "arn:aws:s3:::b/log"
+    for principal in ("*", {"AWS": "*"}):
+        denial = read(Action="s3:PutObject", Effect="Deny", Principal=principal)
+        for named in ({"service": service}, {"federated": "arn:aws:iam::1:oidc-provider/issuer"}):
+            request = AuthorizationRequest("s3:PutObject", where, None, lambda key: None, **named)
+            assert denial.evaluate(request) == "Deny"
+            assert read(Action="s3:PutObject", Principal=principal).evaluate(request) == ""
+    but = {"Effect": "Deny", "NotPrincipal": {"Service": service}, "Action": "s3:*"}
+    text = json.dumps({"Statement": {**but, "Resource": INSIDE}})
+    others = parse(text, S3Vocabulary("b"))
+    request = AuthorizationRequest("s3:PutObject", where, None, lambda key: None, service)
+    assert others.evaluate(request) == ""
 
 
 def test_a_kept_policy_that_cannot_be_read_denies_all() -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from eucabox.config import Config, MailSection
-from eucabox.iam import passwords
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.sign_up import AccountForm, FirstRun, Recovery, SignUps
 from eucabox.iam.sign_up.attempts import Attempts
@@ -58,11 +57,6 @@ class Office:
         for mail_id in ids:
             self.queue.mark_sent(mail_id)
         return letters
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "COST", 64)
 
 
 @pytest.fixture

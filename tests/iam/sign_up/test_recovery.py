@@ -41,6 +41,7 @@ def ask(office: Office, name: str = "ann") -> str:
     return read_code(letter, "recover")
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("name", ["ann", "ANN", "ann@example.org", " Ann@Example.ORG\n"])
 def test_a_code_sets_a_new_password_once(office: Office, ann: str, name: str) -> None:
     code = ask(office, name)
@@ -53,6 +54,7 @@ def test_a_code_sets_a_new_password_once(office: Office, ann: str, name: str) ->
     assert passwords.check_password(NEW, read_password(office, ann))
 
 
+@pytest.mark.not_fast
 def test_who_is_not_there_gets_the_same_answer_and_no_letter(office: Office, ann: str) -> None:
     office.accounts.create_user("no-address")
     odd = office.accounts.create_user("odd").account_id
@@ -71,6 +73,7 @@ def test_the_administrator_is_found_by_either_name(office: Office) -> None:
     assert [each.recipient for each in office.take_letters()] == ["op@example.org"] * 3
 
 
+@pytest.mark.not_fast
 def test_an_address_counts_before_a_name_that_looks_like_one(office: Office, ann: str) -> None:
     office.accounts.create_user("ann@example.org", "eve@example.org")
     ask(office, "ann@example.org")

@@ -181,6 +181,7 @@ def test_a_request_whose_letter_finds_no_place_is_not_stored(
     assert office.state.query("select * from sign_ups") == []
 
 
+@pytest.mark.not_fast
 def test_an_account_that_cannot_be_made_leaves_the_code(office: Office, fill_in: Form) -> None:
     office.sign_ups.request_account(fill_in())
     office.sign_ups.approve("ann")
@@ -227,6 +228,7 @@ def test_times_are_read_as_they_are_written() -> None:
     assert ids.time_text(ids.parse_time(now)) == now
 
 
+@pytest.mark.not_fast
 def test_no_letter_to_others_has_words_of_a_stranger(office: Office, fill_in: Form) -> None:
     """A user name is free text too: www.evil.example is one."""
     office.accounts.create_user("bob", "bob@example.org")

@@ -58,6 +58,7 @@ def test_it_runs_by_itself_and_again_after_a_restart(config: Config, store: Stor
     assert (config.cloud.data_dir / "lifecycle").read_text().isdigit()
 
 
+@pytest.mark.not_fast
 def test_a_day_is_swept_once(
     config: Config, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

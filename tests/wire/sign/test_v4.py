@@ -1,6 +1,7 @@
 """Presigned requests of version 4: AWS's own example, and each parameter changed; signing keys."""
 
 import hashlib
+import hmac
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from eucabox.errors import Fault
 from eucabox.wire.request import Request
 from eucabox.wire.sign import authenticate_rest, v4
-from eucabox.wire.sign.v4 import Scope, SigningKeys
+from eucabox.wire.sign.v4 import HmacKey, Scope, SigningKeys
 from tests.wire.sign import signer
 from tests.wire.sign.asked_rest import KNOWN, accepted, refused
 
@@ -109,7 +110,7 @@ PUBLISHED_KEY = "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b
 def test_the_published_key() -> None:
     scope = Scope("AKIDEXAMPLE", "20150830", "us-east-1", "iam")
     secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-    assert SigningKeys().key(scope, secret).hex() == PUBLISHED_KEY
+    assert SigningKeys().key(scope, secret).raw.hex() == PUBLISHED_KEY
     assert str(scope) == "20150830/us-east-1/iam/aws4_request"
 
 
@@ -118,7 +119,7 @@ def test_a_changed_secret_is_a_changed_key() -> None:
     first = known.key(scope, "old")
     assert known.key(scope, "old") == first
     assert known.key(scope, "new") != first
-    assert known.key(scope, signer.SECRET) == signer.signing_key()
+    assert known.key(scope, signer.SECRET).raw == signer.signing_key()
 
 
 def test_the_cache_is_bounded() -> None:
@@ -127,3 +128,9 @@ def test_the_cache_is_bounded() -> None:
         known.key(Scope("K", "20130524", str(number), "s3"), "secret")
     assert len(known._keys) == v4._MOST_KEYS
     assert Scope("K", "20130524", "0", "s3") not in known._keys
+
+
+@pytest.mark.parametrize("size", [0, 20, 32, 64])
+def test_a_key_signs_as_hmac_does(size: int) -> None:
+    raw, message = bytes(range(size)), b"message" * 30
+    assert HmacKey(raw).sign(message) == hmac.digest(raw, message, "sha256").hex()

@@ -72,6 +72,7 @@ def test_refused_with_another_method(client: str) -> None:
         assert refused(changed) == "SignatureDoesNotMatch", named(vector)
 
 
+@pytest.mark.not_fast
 @every
 def test_refused_with_another_signed_header(client: str) -> None:
     for vector in VECTORS[client]:
