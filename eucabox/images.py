@@ -27,7 +27,7 @@ from eucabox.image import devices, disk, image_rows, names, settings
 from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.image_rows import BundledInstance
 from eucabox.image.image_source import Context, ImageInfo, ImageSource, StoppedError
-from eucabox.image.instance_disks import Boot, DiskSpec, InstanceDisks, Progress
+from eucabox.image.instance_disks import PARTITIONS, Boot, DiskSpec, InstanceDisks, Progress
 from eucabox.image.manifest import Manifest
 from eucabox.image.workers import Workers
 from eucabox.instance_types import check_disk
@@ -39,6 +39,7 @@ __all__ = ["Boot", "Images"]
 log = logging.getLogger("eucabox.images")
 GIB = 2**30
 WORKERS = 2
+WriteMore = Callable[[str], None]
 
 
 class Images:
@@ -81,6 +82,9 @@ class Images:
             if instance_id not in live:
                 self._disks.forget(instance_id)
         self._cache.sweep()
+        listed = "select distinct digest from images where digest is not null and state != ?"
+        digests = {row["digest"] for row in self.state.query(listed, ["deregistered"])}
+        self._cache.keep_only(digests | set(PARTITIONS))
         self._cache.evict()
 
     def inspect(self, bucket: str, key: str, caller: Caller) -> Manifest:
@@ -102,8 +106,11 @@ class Images:
         block_device_mapping: Mapping[str, str] | None = None,
         boot_mode: str = "",
         context: Context | None = None,
+        also: WriteMore = lambda _: None,
     ) -> ImageRow:
         """Register a manifest or a disk in a bucket and return its row, state pending.
+
+        `also` is called with the image's id and writes what belongs to it, with the row or not.
 
         What is quick is checked here; the parts' bytes in the background, after which
         the row is available, or failed with the cause as its state_reason. Raises
@@ -128,8 +135,7 @@ class Images:
                 }
             ),
         }
-        if root_device_name:
-            columns["root_device_name"] = root_device_name
+        columns |= {"root_device_name": root_device_name} if root_device_name else {}
         image_id = str(columns["image_id"])
         for virtual, device in (block_device_mapping or {}).items():
             devices.check(device, virtual, left_out=False, whole_disk=not info.digest)
@@ -141,6 +147,7 @@ class Images:
                 self.state, account_id, info.name, image_id
             )
             self.state.insert("images", columns)
+            also(image_id)
             row = self._get_row(image_id)
         self._workers.submit(self._finish, row)
         return row
@@ -203,6 +210,7 @@ class Images:
         description: str,
         token: str,
         context: Context | None = None,
+        also: WriteMore = lambda _: None,
     ) -> ImageRow:
         """Return the row, state pending, of a copy whose bundle is copied in the background.
 
@@ -221,14 +229,19 @@ class Images:
                 caller, source, own_bucket, name, description, request
             )
             self.state.insert("images", columns)
+            also(str(columns["image_id"]))
             row = self._get_row(str(columns["image_id"]))
         self._workers.submit(self._finish, row)
         return row
 
-    def deregister(self, row: ImageRow) -> None:
+    def deregister(self, row: ImageRow, also: WriteMore = lambda _: None) -> None:
         """Take an image off the list; its files stay while an instance or an image needs them."""
-        self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
-        digest = self._get_row(row["image_id"])["digest"]
+        with self.state.transaction():
+            self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
+            also(row["image_id"])
+        self._drop_if_unlisted(self._get_row(row["image_id"])["digest"])
+
+    def _drop_if_unlisted(self, digest: str | None) -> None:
         others = "select 1 from images where digest = ? and state != 'deregistered'"
         if digest and not self.state.one(others, [digest]):
             self._cache.drop(digest)
@@ -275,7 +288,7 @@ class Images:
         if instance["stopped_time"]:
             raise DiskGone(id=instance["instance_id"])
         with contextlib.ExitStack() as pins:
-            image = self._pin(pins, instance["image_id"], progress)
+            image = self.pin(pins, instance["image_id"], progress)
             hvm = image.facts["kind"] == "disk"
             size, swap_mb = image.facts["size"], self.config.images.swap_mb
             check_disk(
@@ -287,8 +300,8 @@ class Images:
             kernel_id, ramdisk_id = (None, None) if hvm else self._kernel_and_ramdisk_ids(instance)
             spec = DiskSpec(
                 image=image,
-                kernel=self._pin(pins, kernel_id, progress) if kernel_id else None,
-                ramdisk=self._pin(pins, ramdisk_id, progress) if ramdisk_id else None,
+                kernel=self.pin(pins, kernel_id, progress) if kernel_id else None,
+                ramdisk=self.pin(pins, ramdisk_id, progress) if ramdisk_id else None,
                 disk_mb=instance["disk_gb"] * 1024,
                 swap_mb=swap_mb,
                 public_key=instance["public_key"] or "",
@@ -433,6 +446,7 @@ class Images:
             self._copy_objects(row, go_on)
             entry = self.ensure_cached(row, go_on)
             self._change(image_id, "available", **image_rows.columns_from_entry(row, entry))
+            self._drop_if_unlisted(entry.name)  # it may have been deregistered meanwhile
         except StoppedError:
             log.info("%s stays pending until the next start", row["image_id"])
         except Fault as fault:
@@ -447,8 +461,8 @@ class Images:
             reason = "Something in this cloud went wrong; its log says what. Register it again."
             self.mark_failed(image_id, reason)
 
-    def _pin(self, pins: contextlib.ExitStack, image_id: str, progress: Progress) -> CacheEntry:
-        """Return an image's entry, pinned: it could be dropped between finding and pinning."""
+    def pin(self, pins: contextlib.ExitStack, image_id: str, progress: Progress) -> CacheEntry:
+        """Return an image's entry, pinned until `pins` close: else it could be dropped."""
         while True:
             row = self._get_row(image_id)
             if row["state"] == "failed":
@@ -467,8 +481,8 @@ class Images:
             return ready
         with contextlib.ExitStack() as pins:
             kernel_id, ramdisk_id = self._kernel_and_ramdisk_ids(instance)
-            kernel = self._pin(pins, kernel_id, progress)
-            ramdisk = self._pin(pins, ramdisk_id, progress) if ramdisk_id else None
+            kernel = self.pin(pins, kernel_id, progress)
+            ramdisk = self.pin(pins, ramdisk_id, progress) if ramdisk_id else None
             return self._disks.boot_with(instance["instance_id"], kernel, ramdisk)
 
     def _kernel_and_ramdisk_ids(self, instance: InstanceRow) -> tuple[str, str | None]:

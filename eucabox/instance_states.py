@@ -101,6 +101,9 @@ SAVED_OUTSIDE = internal_error(
 DOMAIN_VANISHED = internal_error("The instance's domain disappeared from libvirt")
 HOST_RESTARTED = internal_error("The host was restarted, which ends its instances")
 PURGED = internal_error("The instances of this host were ended by its administrator")
+RESTORED = internal_error(
+    "The cloud was restored from a backup, which has no disk of this instance"
+)
 BUNDLING = internal_error("The instance is shut down to be bundled")
 
 TOPICS = ("instances", "events")  # what others are told of a change

@@ -85,6 +85,7 @@ class Node:
         self._ending = WorkerPool("end", ENDERS, self.wake)
         self._looking_after = WorkerPool("probe", PROBERS, lambda: None)
         self._pictures = threading.Semaphore(PICTURES)
+        self.copying = threading.Lock()  # of a disk: another copy's end would resume the guest
         self._on_change: Callable[[], None] = lambda: None
         self.usage = UsageSampler(
             domains,

@@ -380,6 +380,45 @@ def test_deregistering_frees_the_cache_unless_it_is_needed(
     assert not boot.disk.exists()
 
 
+def test_an_image_deregistered_while_it_is_fetched_leaves_nothing(cloud: Cloud, root: Path) -> None:
+    row = cloud.images.register(cloud.user, cloud.upload(root))
+    cloud.images.deregister(row)
+    cloud.images.close()  # waits for what is under way
+    assert cloud.cached() == set()
+
+
+def test_what_a_killed_deregistration_left_in_the_cache_goes_at_the_next_start(
+    cloud: Cloud, root: Path
+) -> None:
+    kept, gone = (cloud.register(cloud.upload(root, folder)) for folder in ("one/", "two/"))
+    cloud.state.update("images", {"image_id": gone["image_id"]}, state="deregistered")
+    cloud.images.sweep()
+    assert f"{kept['digest']}.raw" in cloud.cached(), "the same bytes are another image's too"
+    cloud.state.update("images", {"image_id": kept["image_id"]}, state="deregistered")
+    cloud.images.sweep()
+    assert cloud.cached() == set()
+
+
+def test_an_image_and_what_belongs_to_it_are_written_together_or_not_at_all(
+    cloud: Cloud, root: Path
+) -> None:
+    def die(_image_id: str) -> None:
+        raise InterruptedError
+
+    location = cloud.upload(root)
+    with pytest.raises(InterruptedError):
+        cloud.images.register(cloud.user, location, also=die)
+    assert cloud.state.query("select * from images") == []
+    row = cloud.register(location)
+    with pytest.raises(InterruptedError):
+        cloud.images.copy(cloud.user, row, "copy", "", "", also=die)
+    with pytest.raises(InterruptedError):
+        cloud.images.deregister(row, also=die)
+    (found,) = cloud.state.query("select * from images")
+    assert found["state"] == "available"
+    assert f"{row['digest']}.raw" in cloud.cached()
+
+
 def test_a_stop_leaves_an_image_pending_and_a_start_goes_on(
     cloud: Cloud, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,7 @@ def _writes_state(tree: ast.Module) -> bool:
     return False
 
 
+@pytest.mark.not_fast
 def test_no_other_module_writes_an_instances_state() -> None:
     writers = {
         str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if _writes_state(parse(path))

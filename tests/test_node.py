@@ -224,6 +224,7 @@ def test_a_slow_image_does_not_hold_up_another(house: House) -> None:
         house.becomes(slow, "running")
 
 
+@pytest.mark.not_fast
 def test_a_launch_that_takes_too_long_ends(house: House) -> None:
     go = threading.Event()
 
@@ -240,6 +241,7 @@ def test_a_launch_that_takes_too_long_ends(house: House) -> None:
     assert "Not started within 600 s" in row["state_reason_message"]
 
 
+@pytest.mark.not_fast
 def test_a_clean_up_that_fails_does_not_keep_the_user_waiting(house: House) -> None:
     def fail() -> None:
         raise ProgramFailed(program="ip", status=1, reason="by intent")
@@ -251,6 +253,7 @@ def test_a_clean_up_that_fails_does_not_keep_the_user_waiting(house: House) -> N
     assert "goes on trying" in row["state_reason_message"]
 
 
+@pytest.mark.not_fast
 def test_the_address_of_a_guest_that_does_not_end_stays_its_own(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +279,7 @@ def test_the_address_of_a_guest_that_does_not_end_stays_its_own(
         house.wait(lambda: not house.state.query("select 1 from instances"))
 
 
+@pytest.mark.not_fast
 def test_a_reboot_that_is_not_heeded_becomes_a_reset(house: House) -> None:
     house.config = dataclasses.replace(
         house.config, node=dataclasses.replace(SETTINGS, reboot_timeout=1)

@@ -1,15 +1,19 @@
 """What happened in the caller's account, or in the whole cloud: a verb for people and scripts."""
 
+import re
+
 from eucabox import ids
 from eucabox.actions import Call, Result, action
 from eucabox.errors import InvalidParameterValue
 from eucabox.events import EventFilter, list_events
 from eucabox.events.event_rows import MOST_LISTED, EventRow
 from eucabox.iam.account_records import find_account
+from eucabox.operator.log_lines import parse_since
 
 DEFAULT_RESULTS = 100
 LARGEST = 2**63 - 1  # SQLite's
 LONGEST_WORD = 512  # characters of a filter
+BEGINNING = re.compile(r"[0-9]{4}(-[0-9]{2})?", re.ASCII)  # a year, or a month of one
 
 
 @action(service="bootstrap")
@@ -27,8 +31,8 @@ def describe_events(
     next_token: str = "",
 ) -> Result:
     """List the events of the caller's account, the newest first; the administrator sees all, or
-    those of the account that is named. `since` is a moment as in an event's own `time`, or the
-    beginning of one. `next_token` goes on with older ones.
+    those of the account that is named. `since` is an age such as 2h, a moment as in an event's own
+    `time`, or the beginning of one. `next_token` goes on with older ones.
 
     Raises InvalidParameterValue, NoSuchEntity.
     """
@@ -44,7 +48,7 @@ def describe_events(
         resource=resource,
         outcome=outcome,
         request_id=request_id,
-        since=since,
+        since=_read_since(since),
     )
     before = _read_token(next_token)
     rows = list_events(call.cloud.state, wanted, most + 1, before=before)
@@ -69,6 +73,16 @@ def to_api(row: EventRow) -> dict[str, object]:
         "request_id": row["request_id"],
         "source": row["source"],
     }
+
+
+def _read_since(since: str) -> str:
+    if not since or BEGINNING.fullmatch(since):
+        return since
+    try:
+        return parse_since(since)
+    except ValueError:
+        reason = "Give an age such as 90s, 10m, 2h or 3d, or a time such as 2026-11-23T01:02."
+        raise InvalidParameterValue(parameter="Since", value=since[:60], reason=reason) from None
 
 
 def _choose_account(call: Call, account_name: str) -> str | None:

@@ -10,7 +10,6 @@ from functools import lru_cache
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import pkcs7
 
 from eucabox import steady_clock
 from eucabox.actions import Call, Result, action
@@ -343,6 +342,8 @@ def _sign_document(
     document: str, key: rsa.RSAPrivateKey, certificate: str
 ) -> tuple[tuple[str, str], ...]:
     """Return the document and its signatures; cached, as clients read the tree in many requests."""
+    from cryptography.hazmat.primitives.serialization import pkcs7  # with a library for mail
+
     content = document.encode()
     signature = key.sign(content, padding.PKCS1v15(), hashes.SHA256())
     signer = x509.load_pem_x509_certificate(certificate.encode())

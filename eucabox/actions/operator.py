@@ -1,9 +1,12 @@
 """The operator's actions: usage of buckets, rescans, and who asks for an account."""
 
+import json
 from collections.abc import Sequence
 
 from eucabox.actions import Call, Result, action
 from eucabox.iam.sign_up.sign_ups import to_api
+
+LONGEST_NAME = 256  # more than a bucket can have; so much of another is in the refusal
 
 
 @action(service="bootstrap", admin=True)
@@ -31,6 +34,25 @@ def rescan_buckets(call: Call, *, buckets: Sequence[str] = ()) -> Result:
 def describe_rescans(call: Call) -> Result:
     """Return the progress of all rescans since the start."""
     return {"rescans": [vars(each) for each in call.cloud.store.rescans.all()]}
+
+
+@action(service="bootstrap", admin=True)
+def describe_bucket_changes(call: Call, *, bucket: str, position: str = "") -> Result:
+    """List the keys of a bucket, as JSON, that changed after the position of an earlier answer.
+
+    Without a position, or where it is too old, the answer is not complete and has no keys: its
+    position is where to go on once all objects were looked at.
+    """
+    changes = call.cloud.store.list_changes(bucket[:LONGEST_NAME], position)
+    return {
+        "changes": [
+            {
+                "position": changes.position,
+                "is_complete": changes.is_complete,
+                "keys": json.dumps(changes.keys),
+            }
+        ]
+    }
 
 
 @action(service="bootstrap", admin=True)

@@ -3,9 +3,6 @@
 from pathlib import Path
 from xml.etree.ElementTree import ParseError, tostring
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
-
 from eucabox.config import Config
 from eucabox.domains.admin_programs import run_program
 from eucabox.domains.hook_facts import Facts
@@ -49,6 +46,8 @@ class DomainXml:
 
 def _leave_one_screen(xml: str) -> str:
     """Take our VNC screen away where the program gave the domain one too: QEMU has but one."""
+    from defusedxml.ElementTree import fromstring
+
     root = fromstring(xml)
     devices = root.find("devices")
     screens = root.findall("devices/graphics[@type='vnc']")
@@ -62,6 +61,9 @@ def _leave_one_screen(xml: str) -> str:
 
 def _check(xml: str, domain: Domain) -> None:
     """Raise ValueError, with what to correct, for XML that is not of this domain."""
+    from defusedxml.common import DefusedXmlException  # few have such a program
+    from defusedxml.ElementTree import fromstring
+
     try:
         root = fromstring(xml)
     except (ParseError, DefusedXmlException) as problem:

@@ -8,8 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
-
-from defusedxml.ElementTree import fromstring
+from xml.etree.ElementTree import Element
 
 from eucabox.domains import guest_counters, processes
 from eucabox.domains.bounded_calls import Bounded, Overdue
@@ -239,7 +238,7 @@ class Domains:
         guest that is not there, or was launched without one."""
 
         def open_first(domain: VirDomain) -> int | None:
-            if fromstring(domain.XMLDesc(0)).find("devices/graphics") is None:
+            if _parse(domain.XMLDesc(0)).find("devices/graphics") is None:
                 return None
             return domain.openGraphicsFD(0, libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH)
 
@@ -339,7 +338,7 @@ class Domains:
             if problem.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
                 return None
             raise
-        element = fromstring(text)
+        element = _parse(text)
         ours = element.get("cloud") == self._cloud and element.get("id") == domain.name()
         return str(domain.name()) if ours else None
 
@@ -429,8 +428,15 @@ def _alive(virt: VirConnect) -> bool:
         return False
 
 
+def _parse(xml: str) -> Element:
+    from defusedxml.ElementTree import fromstring  # an ElementTree of its own, for who has guests
+
+    element: Element = fromstring(xml)
+    return element
+
+
 def _users(capabilities: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    for model in fromstring(capabilities).iterfind("host/secmodel"):
+    for model in _parse(capabilities).iterfind("host/secmodel"):
         if model.findtext("model") != "dac":
             continue
         for label in model.iterfind("baselabel"):

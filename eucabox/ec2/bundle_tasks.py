@@ -14,7 +14,7 @@ from eucabox import ids, instance_states
 from eucabox.config import Config
 from eucabox.errors import BundleCancelled, BundlingInProgress, Fault, InstanceGone
 from eucabox.hypervisor import architecture
-from eucabox.image import bundle, snapshot
+from eucabox.image import snapshot
 from eucabox.image.workers import Workers
 from eucabox.instance_states import BUNDLING, NO_REASON, InstanceState
 from eucabox.state import State
@@ -166,7 +166,7 @@ class BundleTasks:
         if not self._get_task(task["bundle_id"])["copied"]:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
-            with self._quiesce(task):
+            with self._node.copying, self._quiesce(task):
                 boot = self._images.disk_of(task["instance_id"])
                 snapshot.take(boot, folder / "image", lambda: self._note_progress(task))
             self._update(task, copied=1)
@@ -215,7 +215,7 @@ class BundleTasks:
     def _resume(self, task: BundleTaskRow) -> None:
         """Start or resume the instance that was shut down or paused for a task."""
         if task["no_reboot"]:
-            with contextlib.suppress(Fault):
+            with self._node.copying, contextlib.suppress(Fault):
                 self._node.resume(task["instance_id"])
         if not self._get_task(task["bundle_id"])["restart"]:
             return
@@ -254,6 +254,8 @@ class BundleTasks:
             share = 100 * done // max(total, 1)
             grown = share >= self._get_task(task["bundle_id"])["progress"] + 5
             self._note_progress(task, **({"progress": share} if grown else {}))
+
+        from eucabox.image import bundle  # with the module of tar archives
 
         sql = "select * from instances where instance_id = ?"
         instance = self._state.one(sql, (task["instance_id"],)) or {}

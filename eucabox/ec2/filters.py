@@ -2,20 +2,29 @@
 
 import base64
 import binascii
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
+from types import MappingProxyType
 from typing import TypedDict, TypeVar
 
 from eucabox import ids
-from eucabox.errors import Fault, InvalidNextToken, InvalidParameterValue, MissingParameter
+from eucabox.errors import (
+    Fault,
+    FilterLimitExceeded,
+    InvalidNextToken,
+    InvalidParameterValue,
+    MissingParameter,
+)
+from eucabox.iam.policy.wildcards import ANY, STAR, Match, compile_marked
 
 Row = TypeVar("Row", bound=Mapping[str, object])
 Columns = Mapping[str, str | Callable[[Row], object] | None]
 Thing = TypeVar("Thing")
-MOST_VALUES = 200
+MOST_FILTERS, MOST_VALUES = 50, 200  # as in AWS
 MOST_NAMES = 40  # in a message
 TAG = "tag:"
+MARKS = {"*": STAR, "?": ANY}
 
 
 class Filter(TypedDict, total=False):
@@ -33,8 +42,10 @@ def select(rows: Iterable[Row], filters: Sequence[Filter], columns: Columns[Row]
     if no row here can have one. Rows with a `tags` list (dicts of key and value) are also matched
     by tag:KEY, tag-key and tag-value.
     Values hold the wildcards * and ?, with \\ before a literal one. Raises InvalidParameterValue
-    for an unknown filter name.
+    for an unknown filter name, FilterLimitExceeded.
     """
+    if len(filters) > MOST_FILTERS:
+        raise FilterLimitExceeded(most=f"{MOST_FILTERS} filters", count=len(filters))
     tests = [_make_test(each, columns) for each in filters]
     return [row for row in rows if all(test(row) for test in tests)]
 
@@ -78,6 +89,8 @@ def _suggest_names(name: str, columns: Columns[Row]) -> str:
     names = sorted(each for each, column in columns.items() if column)
     if len(names) <= MOST_NAMES:
         return ", ".join(names)
+    import difflib  # for this message alone
+
     near = difflib.get_close_matches(name[:100], names, n=MOST_NAMES // 2, cutoff=0)
     return f"{', '.join(near)}, and {len(names) - len(near)} more"
 
@@ -98,7 +111,7 @@ def get_dotted(value: object, path: str) -> object:
     if isinstance(value, list):
         leaves = [get_dotted(each, path) for each in value]
         return [leaf for each in leaves for leaf in (each if isinstance(each, list) else [each])]
-    inner = value.get(key) if isinstance(value, dict) else None
+    inner = value.get(key) if isinstance(value, dict | MappingProxyType) else None
     return get_dotted(inner, rest) if rest else inner
 
 
@@ -110,7 +123,8 @@ def select_ids(
     for each in wanted_ids:
         if each not in present:
             raise missing(id=each[:60])
-    return [row for row in rows if not wanted_ids or row[key] in wanted_ids]
+    wanted = frozenset(wanted_ids)
+    return [row for row in rows if not wanted or row[key] in wanted]
 
 
 def _make_matcher(request_filter: Filter) -> Callable[[str], bool]:
@@ -118,11 +132,10 @@ def _make_matcher(request_filter: Filter) -> Callable[[str], bool]:
     if not values:
         raise MissingParameter(parameter=f"Filter.Value of {request_filter['name'][:100]}")
     if len(values) > MOST_VALUES:
-        reason = f"A filter takes at most {MOST_VALUES} values."
-        raise InvalidParameterValue(parameter="Filter.Value", value=len(values), reason=reason)
+        raise FilterLimitExceeded(most=f"{MOST_VALUES} values of a filter", count=len(values))
     plain = {each for each in values if not set(each) & set("*?\\")}
-    patterns = [_split_pattern(each) for each in values if each not in plain]
-    return lambda text: text in plain or any(_matches(each, text) for each in patterns)
+    patterns = [_compile_pattern(each) for each in values if each not in plain]
+    return lambda text: text in plain or any(matches(text) for matches in patterns)
 
 
 def _to_texts(value: object) -> Iterable[str]:
@@ -137,40 +150,15 @@ def _to_text(value: object) -> str:
     return ids.time_text(value) if isinstance(value, datetime) else str(value)
 
 
-ANY, ONE = object(), object()
-
-
-def _split_pattern(text: str) -> list[object]:
-    """Split a pattern into literal characters and the marks ANY (*) and ONE (?)."""
-    tokens: list[object] = []
+def _compile_pattern(text: str) -> Match:
+    marked: list[str] = []
     letters = iter(text)
     for letter in letters:
         if letter == "\\":
-            tokens.append(next(letters, "\\"))
-        elif letter == "*":
-            tokens += [] if tokens and tokens[-1] is ANY else [ANY]
+            marked.append(next(letters, "\\"))
         else:
-            tokens.append(ONE if letter == "?" else letter)
-    return tokens
-
-
-def _matches(pattern: list[object], text: str) -> bool:
-    """Match without backtracking further than the last *, so no pattern is slow."""
-    at = place = 0
-    star = retry = -1
-    while at < len(text):
-        token = pattern[place] if place < len(pattern) else None
-        if token is ANY:
-            star, retry = place, at
-            place += 1
-        elif token is ONE or token == text[at]:
-            at, place = at + 1, place + 1
-        elif star >= 0:
-            retry += 1
-            at, place = retry, star + 1
-        else:
-            return False
-    return all(token is ANY for token in pattern[place:])
+            marked.append(MARKS.get(letter, letter))
+    return compile_marked("".join(marked))
 
 
 def page(
@@ -191,12 +179,13 @@ def page(
         reason = f"Give a number from {least} to {most}."
         raise InvalidParameterValue(parameter="MaxResults", value=max_results, reason=reason)
     after = _read_token(next_token)
-    rest = sorted((each for each in things if key(each) > after), key=key)
-    size = len(rest) if max_results is None and not next_token else min(max_results or most, most)
-    page_things = rest[:size]
-    if len(rest) <= size:
+    keyed = [(name, each) for each in things if (name := key(each)) > after]
+    keyed.sort(key=itemgetter(0))
+    size = len(keyed) if max_results is None and not next_token else min(max_results or most, most)
+    page_things = [each for _, each in keyed[:size]]
+    if len(keyed) <= size:
         return page_things, None
-    last = key(page_things[-1])
+    last = keyed[size - 1][0]
     return page_things, base64.urlsafe_b64encode(f"after {last}".encode()).decode()
 
 

@@ -22,6 +22,7 @@ from eucabox.state import State
 
 ID = re.compile(r"(emi|eki|eri|ami|aki|ari)-([0-9a-f]{8}|[0-9a-f]{17})")
 USABLE = ("available", "pending")  # a pending image is fetched while its instance is pending
+NO_CODES = "[]"  # product codes of an image that has none
 
 
 class CodedRow(TypedDict):
@@ -110,7 +111,8 @@ def get_many(state: State, caller: Caller, image_ids: Sequence[str]) -> list[Ima
 
 def product_codes(row: ImageRow | CodedRow) -> list[dict[str, str]]:
     """Return the product codes of a row that has the column, as the API shows them."""
-    codes = json.loads(row["product_codes"] or "[]")
+    text = row["product_codes"]
+    codes = json.loads(text) if text and text != NO_CODES else []
     return [{"product_code_id": each, "product_code_type": "devpay"} for each in codes]
 
 

@@ -11,7 +11,7 @@ from eucabox.errors import InvalidParameterValue, TagKeyNotForMetadata, UserData
 from eucabox.validation import to_api_name
 
 MOST_USER_DATA = 16384  # bytes
-BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*={0,2}\s*", re.ASCII)
+BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*+={0,2}\s*", re.ASCII)  # ends of lines read one way alone
 CHOICES = {
     "http_tokens": ("optional", "required"),
     "http_endpoint": ("enabled", "disabled"),
@@ -49,7 +49,7 @@ def validate_options(
     return options
 
 
-def _refuse(name: str, value: Any, reason: str) -> None:
+def _refuse(name: str, value: object, reason: str) -> None:
     raise InvalidParameterValue(parameter=name, value=str(value)[:60], reason=reason)
 
 

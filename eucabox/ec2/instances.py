@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Protocol, TypedDict
 
 from eucabox import ids
 from eucabox.config import NodeSection
 from eucabox.ec2 import default_vpc, image_access, instance_profiles, tags
-from eucabox.ec2.listed_instance import ListedInstance
+from eucabox.ec2.listed_instance import DescribedInstance, ListedInstance
 from eucabox.errors import (
     InstanceIdMalformed,
     InstanceNotFound,
@@ -22,6 +23,7 @@ from eucabox.instance_states import InstanceState
 from eucabox.state import State
 
 ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
+MOST_SHOWN = 2048  # instances whose last look is kept, about 10 kB each
 VERBOSE = "verbose"  # Eucalyptus' word: of every account, for the administrator
 # Everything but the user data, which no list shows.
 _COLUMNS = """i.instance_id, i.reservation_id, i.account_id, i.ami_launch_index, i.image_id,
@@ -80,9 +82,9 @@ def list_for(state: State, caller: Caller, instance_ids: Sequence[str]) -> list[
     if named_ids:
         return get_many(state, caller, named_ids)
     if caller.admin and VERBOSE in instance_ids:
-        return state.select(ListedInstance, _ROWS)
+        return state.select(ListedInstance, _ROWS, at_once=True)
     sql = f"{_ROWS} where i.account_id = ?"
-    return state.select(ListedInstance, sql, (caller.account_id,))
+    return state.select(ListedInstance, sql, (caller.account_id,), at_once=True)
 
 
 def list_of_reservation(state: State, reservation_id: str) -> list[ListedInstance]:
@@ -148,16 +150,27 @@ def attach_tags_and_groups(state: State, rows: list[ListedInstance]) -> list[Lis
 def groups_of(state: State, instance_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
     """Return each instance's security groups as the API shows them, by instance id."""
     groups: dict[str, list[dict[str, str]]] = {}
-    for row in state.query(_GROUPS, (json.dumps(list(instance_ids)),)):
+    for row in state.query(_GROUPS, (json.dumps(list(instance_ids)),), at_once=True):
         group = {"group_id": row["group_id"], "group_name": row["group_name"]}
         groups.setdefault(row["instance_id"], []).append(group)
     return groups
 
 
+_shown: dict[str, tuple[ListedInstance, str, str, DescribedInstance]] = {}
+
+
 def show(rows: Iterable[ListedInstance], hypervisor: str, region: str) -> None:
-    """Add `shows`, the API's Instance, to each row that has its tags and groups."""
+    """Add `shows`, the API's Instance, to each row that has its tags and groups; the one of before
+    where nothing of the row has changed."""
     for row in rows:
-        row["shows"] = to_api(row, hypervisor, region)
+        kept = _shown.get(row["instance_id"])
+        if kept is None or kept[0] != row or kept[1:3] != (hypervisor, region):
+            shown = DescribedInstance(to_api(row, hypervisor, region))
+            kept = (row.copy(), hypervisor, region, shown)
+            if len(_shown) >= MOST_SHOWN:
+                _shown.clear()
+            _shown[row["instance_id"]] = kept
+        row["shows"] = kept[3]
 
 
 def reservations(rows: Iterable[ListedInstance]) -> list[Reservation]:
@@ -236,6 +249,26 @@ def _show_profile(row: ListedInstance) -> dict[str, object] | None:
     return {"arn": row["instance_profile_arn"], "id": row["instance_profile_id"]}
 
 
+_SAME_FOR_ALL = {
+    "ena_support": False,
+    "enclave_options": MappingProxyType({"enabled": False}),
+    "hibernation_options": MappingProxyType({"configured": False}),
+    "maintenance_options": MappingProxyType({"auto_recovery": "disabled"}),
+    "operator": MappingProxyType({"managed": False}),
+    "network_performance_options": MappingProxyType({"bandwidth_weighting": "default"}),
+    "capacity_reservation_specification": MappingProxyType(
+        {"capacity_reservation_preference": "open"}
+    ),
+    "private_dns_name_options": MappingProxyType(
+        {
+            "hostname_type": "ip-name",
+            "enable_resource_name_dns_a_record": False,
+            "enable_resource_name_dns_aaaa_record": False,
+        }
+    ),
+}
+
+
 def _describe_fixed(row: ListedInstance) -> dict[str, object]:
     """Return the members that follow from image and type, or are the same for every instance."""
     boot = settings.read(row["image_settings"] or "{}")
@@ -246,18 +279,7 @@ def _describe_fixed(row: ListedInstance) -> dict[str, object]:
         "usage_operation": "RunInstances",
         "usage_operation_update_time": ids.parse_time(row["launch_time"]),
         "cpu_options": {"core_count": row["vcpus"], "threads_per_core": 1},
-        "ena_support": False,
-        "enclave_options": {"enabled": False},
-        "hibernation_options": {"configured": False},
-        "maintenance_options": {"auto_recovery": "disabled"},
-        "operator": {"managed": False},
-        "network_performance_options": {"bandwidth_weighting": "default"},
-        "capacity_reservation_specification": {"capacity_reservation_preference": "open"},
-        "private_dns_name_options": {
-            "hostname_type": "ip-name",
-            "enable_resource_name_dns_a_record": False,
-            "enable_resource_name_dns_aaaa_record": False,
-        },
+        **_SAME_FOR_ALL,
     }
 
 

@@ -1,8 +1,16 @@
-"""The row of an instance as the Describe actions read it; only the type."""
+"""The row of an instance as the Describe actions read it, and what they show of it; only types."""
 
 from typing import NotRequired
 
 from eucabox.schema import InstanceColumns
+
+
+class DescribedInstance(dict[str, object]):
+    """The API's Instance, which is not changed: the same for as long as its row is.
+
+    Whoever writes it down may keep the text in `written`, with itself, for the next time."""
+
+    written: tuple[object, str] | None = None
 
 
 class ListedInstance(InstanceColumns):

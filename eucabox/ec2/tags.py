@@ -110,7 +110,7 @@ def tags_of(state: State, resource_ids: Iterable[str]) -> dict[str, list[dict[st
     sql = """select resource_id, key, value from tags
       where resource_id in (select value from json_each(?)) order by resource_id, key"""
     by_id: dict[str, list[dict[str, str]]] = {}
-    for row in state.query(sql, (json.dumps(list(resource_ids)),)):
+    for row in state.query(sql, (json.dumps(list(resource_ids)),), at_once=True):
         tag = {"key": row["key"], "value": row["value"]}
         by_id.setdefault(row["resource_id"], []).append(tag)
     return by_id

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -16,13 +15,13 @@ from eucabox.errors import BundleFailed
 from eucabox.hypervisor import architecture as architectures
 from eucabox.image import bundle_crypto, manifest_writer
 from eucabox.image.manifest import TYPES, ManifestPart
+from eucabox.image.names import BUNDLE_NAME
 from eucabox.image.sparse import CHUNK, ZEROS, data_runs
 
 PART_SIZE = 10 * 2**20
 AES_BLOCK = 16
 GZIP = 16 + zlib.MAX_WBITS
 LEVEL = 6  # gzip's own default, which euca2ools leaves alone
-NAME = re.compile("[ -.0-~]{1,200}")  # printable ASCII, no slash
 
 Progress = Callable[[int, int], None]
 
@@ -83,7 +82,7 @@ def bundle(
 
 
 def _check(prefix: str, image_type: str, part_size: int) -> None:
-    if not NAME.fullmatch(prefix):
+    if not BUNDLE_NAME.fullmatch(prefix):
         raise BundleFailed(name=prefix, reason="its name must be plain ASCII without a slash.")
     if image_type not in TYPES:
         raise BundleFailed(name=prefix, reason=f"its type must be one of {', '.join(TYPES)}.")

@@ -13,6 +13,8 @@ from eucabox.errors import BundleFailed
 SHA1_DIGEST_INFO = bytes.fromhex("3021300906052b0e03021a05000414")  # RFC 8017, section 9.2
 Public = rsa.RSAPublicKey
 Private = rsa.RSAPrivateKey
+# As OpenSSL has it: with more, one signature would hold the whole process for minutes.
+MOST_BITS, MOST_WITH_ANY_EXPONENT, EXPONENT_BITS = 16384, 3072, 64
 HEX_KEY = re.compile(rb"[0-9a-fA-F]{32}")
 
 
@@ -74,12 +76,17 @@ def is_signed_by(content: bytes, signature: str, key: rsa.RSAPublicKey) -> bool:
     """Tell whether a hex RSA-SHA1 signature of content is by the owner of key.
 
     We compare with the one encoding that is right, so a host whose OpenSSL policy forbids SHA-1
-    signatures can read bundles all the same.
+    signatures can read bundles all the same. A key whose work has no bound has signed nothing.
     """
     numbers = key.public_numbers()
+    most = MOST_BITS if numbers.e.bit_length() <= EXPONENT_BITS else MOST_WITH_ANY_EXPONENT
+    if key.key_size > most:
+        return False
     length = (key.key_size + 7) // 8
-    number = int(signature, 16) if re.fullmatch("[0-9a-fA-F]+", signature) else 0
-    if len(signature) != 2 * length or number >= numbers.n:
+    if len(signature) != 2 * length or not re.fullmatch("[0-9a-fA-F]+", signature):
+        return False
+    number = int(signature, 16)
+    if number >= numbers.n:
         return False
     tail = SHA1_DIGEST_INFO + hashlib.sha1(content, usedforsecurity=False).digest()
     expected = b"\0\1" + b"\xff" * (length - len(tail) - 3) + b"\0" + tail

@@ -147,6 +147,11 @@ class Cache:
             if name.split("-")[0] == digest and name not in protected:
                 self._drop(name)
 
+    def keep_only(self, contents: set[str]) -> None:
+        """Drop the entries of every other content, unless they are in use."""
+        for content in {name.split("-")[0] for name in self._names()} - contents:
+            self.drop(content)
+
     def sweep(self) -> None:
         """Remove what a killed process left: partial files, entries without their other half."""
         whole = {name for name in self._names() if self._is_whole(name)} | self._names_protected()

@@ -168,6 +168,16 @@ def _danger(facts: dict[str, Any]) -> str:
     return ""
 
 
+def check_restored(path: Path, name: str, *, is_overlay: bool) -> None:
+    """Refuse a qcow2 of a backup that names another file, but for what an overlay lies over."""
+    facts = _ask_qemu("info", path, name)
+    if is_overlay:
+        facts = {key: value for key, value in facts.items() if "backing-filename" not in key}
+    reason = _danger(facts)
+    if reason:
+        raise DiskImageRefused(name=name, reason=reason)
+
+
 def _has_partitions(head: bytes) -> bool:
     """A boot signature alone is not enough: boot sectors of single partitions have it too."""
     if len(head) < SECTOR or head[510:512] != b"\x55\xaa":

@@ -19,7 +19,7 @@ from eucabox.errors import (
     UnauthorizedOperation,
 )
 from eucabox.hypervisor import architecture
-from eucabox.image import formats, import_file, manifest, unbundle
+from eucabox.image import formats, import_file, manifest
 from eucabox.image.cache import Cache, CacheEntry
 from eucabox.image.disk_space import DiskSpace
 from eucabox.image.manifest import Manifest
@@ -134,6 +134,8 @@ class ImageSource:
         parts = self._part_objects(parsed, bucket_name, key)
         for part in parts:
             self._check_read(caller, bucket, part, context)
+        from eucabox.image import unbundle  # with the module of tar archives
+
         unbundle.check_sizes(parsed, [part.size for part in parts])
         return parsed
 
@@ -282,6 +284,8 @@ class ImageSource:
     def _unbundle(
         self, bucket_name: str, key: str, digest: str | None, writer: SparseWriter, space: DiskSpace
     ) -> str:
+        from eucabox.image import unbundle
+
         parsed = self._read(bucket_name, key)
         if parsed.digest != digest:
             raise InvalidManifest(name=parsed.location, reason=CHANGED)

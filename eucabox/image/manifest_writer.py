@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -80,4 +79,6 @@ def _image(draft: ManifestDraft, cloud: rsa.RSAPublicKey, user: rsa.RSAPublicKey
 
 
 def _tag(name: str, text: str, attributes: str = "") -> str:
+    from xml.sax.saxutils import escape  # which loads a client of HTTP
+
     return f"<{name}{attributes}>{escape(text)}</{name}>"

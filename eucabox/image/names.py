@@ -7,6 +7,7 @@ from eucabox.state import State
 
 NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}", re.ASCII)
 OTHER = re.compile(r"[^A-Za-z0-9()\[\] ./\-'@_]", re.ASCII)
+BUNDLE_NAME = re.compile("[ -.0-~]{1,200}")  # printable ASCII, no slash
 LEAST, LONGEST = 3, 128
 ROOM = 20  # characters for an id behind the name of a file
 

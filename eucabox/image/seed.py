@@ -4,8 +4,6 @@ import io
 import json
 from pathlib import Path
 
-import pycdlib
-
 from eucabox.atomic_files import write_atomic
 from eucabox.schema import InstanceRow
 
@@ -15,6 +13,8 @@ NAMES = {"user-data": "/USERDATA.;1", "meta-data": "/METADATA.;1"}
 
 def write(target: Path, instance: InstanceRow) -> None:
     """Write the seed of an instance's row, readable for its hypervisor alone."""
+    import pycdlib  # 2 MiB, for guests that can't reach the metadata service
+
     files = {"user-data": instance["user_data"] or b"", "meta-data": _meta_data(instance)}
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL)

@@ -56,6 +56,8 @@ def parse(raw: bytes) -> Element:
         parser.Parse(raw, True)
     except expat.ExpatError as problem:
         raise XmlError(f"it is not well-formed XML ({problem})") from None
+    except (LookupError, ValueError):  # ... or one of several bytes a character
+        raise XmlError("it is in an encoding that is not known here; write it in UTF-8") from None
     return reader.root.children[0]
 
 

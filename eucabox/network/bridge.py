@@ -15,6 +15,7 @@ from eucabox.errors import NetworkUnusable, ProgramFailed
 from eucabox.network import host
 from eucabox.network.host_firewall import Block, blocks
 from eucabox.network.host_services import Guests, render
+from eucabox.network.host_turn import take_turn
 from eucabox.network.nft_table import Table
 from eucabox.run import run
 
@@ -94,9 +95,10 @@ class OwnBridge:
         if (host.LINKS / self.name).exists():
             run("ip", "link", "delete", self.name)
         self._rules.remove()
-        others = any(table.startswith(TABLE) for _, table in host.tables())
-        if not others and not host.translates():
-            forward_no_more()
+        with take_turn(RUN):
+            others = any(table.startswith(TABLE) for _, table in host.tables())
+            if not others and not host.translates():
+                forward_no_more()
 
     def warnings(self) -> list[str]:
         """Say which of the host's own packet rules stop guests' packets, and what to type."""

@@ -16,6 +16,7 @@ from eucabox.network.base import BridgedNetwork
 from eucabox.network.bridge import RUN, explain_refusals
 from eucabox.network.dnsmasq import Dnsmasq
 from eucabox.network.existing_bridge import require_addresses
+from eucabox.network.host_turn import take_turn
 from eucabox.network.subnet import subnet
 from eucabox.run import run
 
@@ -148,7 +149,7 @@ class Static(BridgedNetwork):
         return warnings
 
     def _start(self) -> None:
-        with explain_refusals():
+        with explain_refusals(), take_turn(RUN):
             self._serves_dns = self._serve(self._dhcp, self.subnet)
             self._attend()
         self._started = True

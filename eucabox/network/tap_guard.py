@@ -42,6 +42,10 @@ class Guard:
             library.nft_ctx_free(context)
             return
         self._library, self._context = library, context
+        # It has looked at every table of the host, and keeps half a megabyte of each until a run
+        # that is dry.
+        library.nft_ctx_set_dry_run(context, True)
+        library.nft_run_cmd_from_buffer(context, b"")
 
     def close(self) -> None:
         """Guard no more: the kernel takes the table away."""
@@ -57,4 +61,5 @@ class Guard:
         for name in ("nft_ctx_buffer_error", "nft_ctx_get_error_buffer", "nft_ctx_free"):
             getattr(library, name).argtypes = [ctypes.c_void_p]
         library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        library.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
         return library

@@ -17,7 +17,8 @@ from eucabox.domains.capacity import Capacity
 from eucabox.domains.health import Trouble
 from eucabox.domains.usage_sampler import UsageSample
 from eucabox.ec2.bundle_tasks import BundleTasks
-from eucabox.errors import InsufficientFreeAddresses
+from eucabox.ec2.exports import Export, Exports
+from eucabox.errors import InsufficientFreeAddresses, NoSuchBucket
 from eucabox.hypervisor.capabilities import Capabilities
 from eucabox.iam.authorization import Authorization
 from eucabox.iam.caller import Caller, Credential
@@ -27,13 +28,14 @@ from eucabox.iam.second_factors import SecondFactors
 from eucabox.iam.sessions import Sessions
 from eucabox.iam.sign_up import SignUps
 from eucabox.iam.sign_up.attempts import Attempts
+from eucabox.images import WriteMore
 from eucabox.instance_states import InstanceState
 from eucabox.mail import MailQueue
 from eucabox.network import GuestAddress
 from eucabox.seal import Seal
 from eucabox.state import Row, State
 from eucabox.store.rescan_jobs import Rescans
-from eucabox.store.types import Bucket
+from eucabox.store.types import Bucket, BucketChanges
 from tests.kept_events import KeptEvents
 
 ADMIN = Caller(
@@ -105,13 +107,17 @@ class StandInImages:
     def __init__(self, state: State) -> None:
         self.state = state
 
-    def register(self, caller: Caller, image_location: str, **facts: Any) -> Row:
+    def register(
+        self, caller: Caller, image_location: str, *, also: WriteMore, **facts: Any
+    ) -> Row:
         facts = {name: value for name, value in facts.items() if value}
         facts.pop("block_device_mapping", None)
         facts.pop("context", None)
         if boot_mode := facts.pop("boot_mode", ""):
             facts["settings"] = json.dumps({"boot_mode": boot_mode})
-        return add_image(self.state, caller, image_location=image_location, **facts)
+        row = add_image(self.state, caller, image_location=image_location, **facts)
+        also(row["image_id"])
+        return row
 
     def copy(
         self,
@@ -121,12 +127,16 @@ class StandInImages:
         description: str,
         token: str,
         context: Mapping[str, str],
+        also: WriteMore,
     ) -> Row:
         facts = {"name": name, "description": description, "state": "pending"}
-        return add_image(self.state, caller, image_type=source["image_type"], **facts)
+        row = add_image(self.state, caller, image_type=source["image_type"], **facts)
+        also(row["image_id"])
+        return row
 
-    def deregister(self, row: Row) -> None:
+    def deregister(self, row: Row, also: WriteMore = lambda _: None) -> None:
         self.state.update("images", {"image_id": row["image_id"]}, state="deregistered")
+        also(row["image_id"])
 
     def create_pending(self, caller: Caller, instance: Row, name: str, description: str) -> Row:
         place = "made/emi-1/image.manifest.xml"
@@ -222,11 +232,23 @@ class StandInStore:
     def create_bucket(self, name: str, owner: str) -> None:
         self.owners[name] = owner
 
+    def list_changes(self, name: str, position: str) -> BucketChanges:
+        if name not in self.owners:
+            raise NoSuchBucket(name=name)
+        return BucketChanges("run-1", bool(position), [])
+
 
 class StandInBundles(BundleTasks):
     """Writes tasks and leaves them at that."""
 
     def submit(self, bundle_id: str) -> None:
+        pass
+
+
+class StandInExports(Exports):
+    """Begins exports and leaves them at that."""
+
+    def _carry_out(self, made: Export) -> None:
         pass
 
 
@@ -256,6 +278,7 @@ class World:
         queue, get_config = MailQueue(state, Seal(config.cloud.data_dir / "key")), lambda: config
         self.cloud.sign_ups = SignUps(get_config, state, self.cloud.accounts, queue, Attempts())
         self.cloud.mail = queue
+        self.cloud.exports = StandInExports(config, state, self.cloud.images, self.cloud.node)
         self.cloud.findings = SimpleNamespace(read=lambda max_age: ([], ""))
         self.cloud.facts = lambda: {"problems": []}
         self.cloud.bundles = StandInBundles(config, state, *rooms)

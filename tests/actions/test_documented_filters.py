@@ -12,6 +12,7 @@ from tests.actions.stand_ins import World
 DOCUMENTED = json.loads((Path(__file__).parent / "filters.json").read_text())
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_documented_filters_are_known(world: World, name: str) -> None:
     world.run()

@@ -134,6 +134,7 @@ def test_two_who_ask_at_once_get_the_same(cloud: Any, instance_id: str) -> None:
     assert len(answers) == 8
 
 
+@pytest.mark.not_fast
 def test_nothing_is_made_before_it_is_asked_for(
     cloud: Any, account_id: str, instance_id: str
 ) -> None:
@@ -146,6 +147,7 @@ def test_nothing_is_made_before_it_is_asked_for(
     assert count_sessions(cloud) == 0
 
 
+@pytest.mark.not_fast
 def test_no_secret_lies_open(cloud: Any, instance_id: str, lines: Any) -> None:
     answer = credentials(cloud)
     cloud.state.query("select 1")
@@ -159,6 +161,7 @@ def test_no_secret_lies_open(cloud: Any, instance_id: str, lines: Any) -> None:
     assert answer["secret_access_key"] not in text
 
 
+@pytest.mark.not_fast
 def test_no_other_role_is_given(cloud: Any, account_id: str, instance_id: str) -> None:
     add_profile(cloud.state, account_id, "other", role="other")
     for name in ("other", "App", "", "app/", "x" * 9999):
@@ -176,6 +179,7 @@ def test_nobody_else_gets_them(cloud: Any, instance_id: str) -> None:
         credentials(cloud)
 
 
+@pytest.mark.not_fast
 def test_the_options_of_the_launch_hold_here_too(cloud: Any, instance_id: str) -> None:
     where = {"instance_id": instance_id}
     cloud.state.update("instances", where, metadata_options='{"http_tokens": "required"}')
@@ -189,6 +193,7 @@ def test_the_options_of_the_launch_hold_here_too(cloud: Any, instance_id: str) -
         credentials(cloud, **token)
 
 
+@pytest.mark.not_fast
 def test_without_a_role_there_is_nothing(cloud: Any, account_id: str, instance_id: str) -> None:
     cloud.state.update("instance_profiles", {"account_id": account_id}, role_id=None)
     assert "iam" not in meta_data(cloud)
@@ -217,6 +222,7 @@ def test_a_role_that_does_not_trust_ec2_says_so_and_gives_nothing(
     assert count_sessions(cloud) == 0
 
 
+@pytest.mark.not_fast
 def test_too_many_sessions_of_the_account_are_told(
     cloud: Any, instance_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +235,7 @@ def test_too_many_sessions_of_the_account_are_told(
 # --- what ends them ----------------------------------------------------------------------------
 
 
+@pytest.mark.not_fast
 def test_they_end_as_the_instance_begins_to_terminate(cloud: Any, instance_id: str) -> None:
     answer = credentials(cloud)
     assert is_valid(cloud, answer)
@@ -252,6 +259,7 @@ def test_they_end_with_the_association(cloud: Any, account_id: str, instance_id:
     assert credentials(cloud)["access_key_id"] != answer["access_key_id"]
 
 
+@pytest.mark.not_fast
 def test_they_end_as_the_profile_loses_its_role_or_gets_another(
     cloud: Any, account_id: str, instance_id: str
 ) -> None:

@@ -317,6 +317,7 @@ def openssl(folder: Path, *argv: str) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.not_fast
 def test_openssl_verifies_the_identity_as_the_manual_says(cloud: Any, tmp_path: Path) -> None:
     """The commands of docs/metadata.md, with the certificate of any credentials folder."""
     add_instance(cloud.state)

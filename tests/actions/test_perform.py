@@ -93,6 +93,7 @@ def test_members_are_required_refused_or_dropped(call: Call, verbs: list[dict[st
     assert verbs == [{"name": "a", "size": 1}]
 
 
+@pytest.mark.not_fast
 def test_an_action_gets_its_members_in_a_dataclass(call: Call, verbs: list[dict[str, Any]]) -> None:
     perform(SERVICE, "PaintThing", call, {"name": "a"})
     with pytest.raises(DryRunOperation):
@@ -106,6 +107,7 @@ def test_an_action_gets_its_members_in_a_dataclass(call: Call, verbs: list[dict[
         perform(SERVICE, "PaintThing", call, {"name": "a", "members": "x"})
 
 
+@pytest.mark.not_fast
 def test_a_dry_run_does_nothing(call: Call, verbs: list[dict[str, Any]]) -> None:
     with pytest.raises(DryRunOperation):
         perform(SERVICE, "MakeThing", call, {"name": "a", "dry_run": True})
@@ -140,6 +142,7 @@ def test_the_user_of_an_anonymous_call_is_refused_by_the_name_of_its_action(call
         _ = nobody.account_id
 
 
+@pytest.mark.not_fast
 def test_a_replayed_query_is_done_once(
     call: Call, state: State, verbs: list[dict[str, Any]]
 ) -> None:

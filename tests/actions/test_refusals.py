@@ -14,6 +14,7 @@ from eucabox.actions import perform
 from eucabox.actions.ec2 import elastic_addresses, volumes
 from eucabox.wire import model
 from tests.actions.stand_ins import ADMIN, World
+from tests.wire.botocore_models import to_botocore
 
 DOCS = Path(__file__).parents[2] / "docs" / "actions.md"
 # Members of Eucalyptus, and those that the oldest botocore that we run with does not know yet.
@@ -70,11 +71,12 @@ HOSTILE: list[Any] = [
 
 # With our extras, as Eucalyptus' own actions are only there.
 MODELS: dict[str, ServiceModel] = {
-    service: model.service(service)._model for service in ("ec2", "sts", "iam", "bootstrap")
+    service: to_botocore(model.service(service)) for service in ("ec2", "sts", "iam", "bootstrap")
 }
 OURS = sorted(key for key in actions.load() if key[0] in MODELS)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("name", volumes.REFUSED)
 def test_there_is_no_ebs(world: World, name: str) -> None:
     for params in ({}, {"volume_id": "vol-12345678", "dry_run": True}, {"no_such": [1]}):
@@ -117,6 +119,7 @@ def test_members_are_the_models(key: tuple[str, str]) -> None:
     assert found.parameters | found.ignored <= known | EXTRAS.get(name, set())
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("key", OURS, ids=":".join)
 def test_bad_values_are_faults_and_nothing_else(world: World, key: tuple[str, str]) -> None:
     world.run(image_id=world.image())
@@ -147,6 +150,7 @@ def sensible(world: World, required: tuple[str, ...]) -> dict[str, Any]:
     return {name: values.get(name, "default") for name in required}
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("key", OURS, ids=":".join)
 def test_answers_have_the_models_members_and_types(world: World, key: tuple[str, str]) -> None:
     service, name = key
@@ -190,6 +194,7 @@ def test_every_action_has_its_line_in_the_docs() -> None:
     assert set(lines) == {name for _, name in OURS}
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("key", OURS, ids=":".join)
 def test_the_docs_name_every_member(key: tuple[str, str]) -> None:
     found = actions.ACTIONS[key]

@@ -20,6 +20,7 @@ def names(listed: EmptyList, member: str) -> object:
     return "thing-1" if kind == "string" else ["thing-1"]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("listed", EMPTY, ids=lambda each: each.operation)
 def test_a_list_of_what_is_not_there_is_empty(world: World, listed: EmptyList) -> None:
     assert world.do(listed.operation) == {member: [] for member in listed.members}
@@ -35,6 +36,7 @@ def test_a_list_of_what_is_not_there_is_empty(world: World, listed: EmptyList) -
         world.do(listed.operation, no_such_member=1)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -237,6 +237,7 @@ def matrix(people: People) -> Matrix:
     return Matrix(people, names, callers)
 
 
+@pytest.mark.not_fast
 def test_who_has_no_policy_may_nothing_learns_nothing_and_changes_nothing(matrix: Matrix) -> None:
     people = matrix.people
     for who in ("a user without policy", "a session of a role without policy"):
@@ -266,6 +267,7 @@ def test_an_anonymous_caller_and_other_accounts_change_nothing(matrix: Matrix) -
         assert digest(people) == before, who
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("who", ["a user of another account", "the root of another account"])
 def test_no_caller_reaches_what_another_account_has(matrix: Matrix, who: str) -> None:
     people, names = matrix.people, matrix.names["there"]
@@ -276,6 +278,7 @@ def test_no_caller_reaches_what_another_account_has(matrix: Matrix, who: str) ->
         assert now == before, (who, key)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("kind", ["user", "session"])
 def test_one_policy_allows_its_verb_and_no_other(people: People, kind: str) -> None:
     names = name_resources(people)["there"]
@@ -299,6 +302,7 @@ def test_one_policy_allows_its_verb_and_no_other(people: People, kind: str) -> N
                 assert is_refused(told), (key, other, told)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("key", FOR_ADMIN, ids=":".join)
 def test_verbs_of_the_administrator_are_for_nobody_else(
     people: People, key: tuple[str, str]

@@ -73,6 +73,7 @@ def test_without_limits_the_host_counts(config: Config, state: State) -> None:
     assert host.disk_gb > 0
 
 
+@pytest.mark.not_fast
 def test_disks_that_instances_fill_are_not_counted_twice(config: Config) -> None:
     folder = config.cloud.data_dir / "instances" / "i-1"
     folder.mkdir(parents=True)

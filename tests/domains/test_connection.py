@@ -87,6 +87,7 @@ def test_a_hypervisor_that_is_installed_later_is_found(
     assert node.virt_type == "test"
 
 
+@pytest.mark.not_fast
 def test_a_lost_connection_is_opened_again(house: House) -> None:
     with house.node() as node:
         instance_id = house.launch(node)

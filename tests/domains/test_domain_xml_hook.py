@@ -100,6 +100,7 @@ def test_broken_output_is_refused_by_its_reason(
     assert f"{script} that [node] domain_xml_kvm names" in caught.value.message
 
 
+@pytest.mark.not_fast
 def test_one_that_is_late_is_killed_with_its_children(
     adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +128,7 @@ def test_one_that_others_can_write_is_not_run(adapt: Adapt, tmp_path: Path, mode
         adapt(shell(tmp_path / "adapt", "cat", mode=mode))
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(("word", "path"), [("vnc", "devices/graphics"), ("share", "cputune")])
 def test_the_examples_of_the_docs_work(adapt: Adapt, tmp_path: Path, word: str, path: str) -> None:
     xml = etree.fromstring(adapt(program(tmp_path / "adapt", example(word))))

@@ -52,6 +52,7 @@ def test_a_pause_of_our_own_is_no_trouble(house: House) -> None:
         node.resume(instance_id)
 
 
+@pytest.mark.not_fast
 def test_a_reboot_waits_until_the_copy_of_a_paused_guests_disk_is_done(house: House) -> None:
     with house.node() as node:
         instance_id = house.launch(node)

@@ -142,6 +142,7 @@ def test_a_domain_that_is_started_again_in_time_lives_on(house: House) -> None:
         domain.undefine()
 
 
+@pytest.mark.not_fast
 def test_a_domain_that_libvirt_could_not_start_again_is_made_anew(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ class Node:
     state: State
     notes: list[str] = field(default_factory=list)
     stops: bool = True
+    copying: threading.Lock = field(default_factory=threading.Lock)
 
     def suspend(self, instance_id: str) -> None:
         self.notes.append("suspend")

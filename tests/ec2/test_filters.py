@@ -1,7 +1,6 @@
 """Filters match as EC2's do, at a bounded price, and pages hold together."""
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from eucabox.ec2.filters import Columns, Filter, page, select
-from eucabox.errors import InvalidNextToken, InvalidParameterValue, MissingParameter
+from eucabox.ec2.filters import Columns, Filter, page, select, select_ids
+from eucabox.errors import (
+    FilterLimitExceeded,
+    InvalidNextToken,
+    InvalidParameterValue,
+    MissingParameter,
+)
+from tests.growth import LINEAR, measure_growth
 
 COLUMNS: Columns[Mapping[str, object]] = {
     "name": "name",
@@ -42,6 +47,7 @@ def found(name: str, *values: str) -> list[str]:
         ("name", ["*eb*2"], ["web-2"]),
         ("name", ["web"], []),
         ("name", ["web-1\\"], []),
+        ("name", ["web\\-?", "?\\*?"], ["web-1", "web-2", "a*b"]),
         ("size", ["1", "2"], ["web-1", "web-2"]),
         ("on", ["true"], ["web-1"]),
         ("on", ["false"], ["web-2"]),
@@ -73,10 +79,13 @@ def test_an_unknown_filter_is_refused_by_its_name() -> None:
         found("name")
     with pytest.raises(MissingParameter):
         select(ROWS, [{"values": ["x"]}], COLUMNS)
-    with pytest.raises(InvalidParameterValue, match="200"):
+    with pytest.raises(FilterLimitExceeded, match="200 values of a filter; 201"):
         found("name", *["x"] * 201)
+    with pytest.raises(FilterLimitExceeded, match="50 filters; 51"):
+        select([], [{"name": "tag:a", "values": ["b"]}] * 51, {})
 
 
+@pytest.mark.not_fast
 @given(some.text("ab*?", max_size=12), some.text("ab", max_size=12))
 def test_wildcards_are_those_of_the_shell(pattern: str, text: str) -> None:
     expression = "".join({"*": ".*", "?": "."}.get(each, each) for each in pattern)
@@ -85,11 +94,22 @@ def test_wildcards_are_those_of_the_shell(pattern: str, text: str) -> None:
     assert bool(matched) == bool(re.fullmatch(expression, text))
 
 
-def test_no_pattern_is_slow() -> None:
-    rows = [{"name": "a" * 1000}]
-    began = time.perf_counter()
-    assert not select(rows, [{"name": "name", "values": ["*a" * 500 + "b"]}], COLUMNS)
-    assert time.perf_counter() - began < 2
+@pytest.mark.parametrize("pattern", ["*{0}b", "*a" * 500 + "{0}b", "*{0}?b*", "*?{0}b?{0}"])
+def test_no_pattern_is_slow(pattern: str) -> None:
+    def match(count: int) -> None:
+        rows = [{"name": "a" * count}]
+        wanted = pattern.format("a" * (count // 4))
+        assert not select(rows, [{"name": "name", "values": [wanted] * 20}], COLUMNS)
+
+    assert measure_growth(match, 1000) < LINEAR
+
+
+def test_many_ids_are_looked_up_at_once() -> None:
+    def choose(count: int) -> None:
+        rows = [{"id": str(number)} for number in range(count)]
+        assert len(select_ids(rows, "id", ["0"] * count, InvalidParameterValue)) == 1
+
+    assert measure_growth(choose, 2000) < LINEAR
 
 
 def pages(names: list[str], size: int) -> list[list[str]]:

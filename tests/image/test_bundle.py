@@ -18,6 +18,7 @@ def image(folder: Path, content: bytes) -> Path:
     return path
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 10240, 65536, 100_000])
 @pytest.mark.parametrize("part_size", [1000, 10 * 2**20])
 def test_what_goes_in_comes_out(tmp_path: Path, size: int, part_size: int) -> None:
@@ -37,6 +38,7 @@ def test_a_hundred_parts_have_three_digits(tmp_path: Path) -> None:
     assert (tmp_path / "again").read_bytes() == NOISE
 
 
+@pytest.mark.not_fast
 def test_an_exact_fit_ends_with_a_part_of_no_bytes(tmp_path: Path) -> None:
     first = make(image(tmp_path, NOISE), tmp_path / "first")
     size = read(first).bundled_size
@@ -46,6 +48,7 @@ def test_an_exact_fit_ends_with_a_part_of_no_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "again").read_bytes() == NOISE
 
 
+@pytest.mark.not_fast
 def test_a_sparse_image_stays_sparse(tmp_path: Path) -> None:
     sparse = tmp_path / "sparse.img"
     with sparse.open("wb") as file:
@@ -56,6 +59,7 @@ def test_a_sparse_image_stays_sparse(tmp_path: Path) -> None:
     assert (tmp_path / "again").stat().st_blocks * 512 <= 64 * 1024
 
 
+@pytest.mark.not_fast
 def test_the_manifest_is_euca2ools_own(tmp_path: Path) -> None:
     facts = {"ami": "sda1", "root": "/dev/sda1"}
     path = make(
@@ -73,6 +77,7 @@ def test_the_manifest_is_euca2ools_own(tmp_path: Path) -> None:
     assert ours.raw.startswith(b"<?xml version='1.0' encoding='ASCII'?>\n<manifest><version>")
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("kind", ["kernel", "ramdisk"])
 def test_kernels_and_ramdisks_say_so_twice(tmp_path: Path, kind: str) -> None:
     found = read(make(image(tmp_path, NOISE), tmp_path / "out", image_type=kind))
@@ -80,12 +85,14 @@ def test_kernels_and_ramdisks_say_so_twice(tmp_path: Path, kind: str) -> None:
     assert {"kernel": found.kernel_id, "ramdisk": found.ramdisk_id}[kind] == "true"
 
 
+@pytest.mark.not_fast
 def test_names_may_have_spaces_and_ampersands(tmp_path: Path) -> None:
     path = make(image(tmp_path, NOISE), tmp_path / "out", prefix="Tom & <Jerry> " + "x" * 100)
     take_out(path, tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == NOISE
 
 
+@pytest.mark.not_fast
 def test_progress_reaches_the_end(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     make(image(tmp_path, NOISE), tmp_path / "out", progress=lambda *each: seen.append(each))
@@ -115,6 +122,7 @@ def test_a_bad_certificate_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         make(image(tmp_path, NOISE), tmp_path / "out")
 
 
+@pytest.mark.not_fast
 def test_a_failure_leaves_no_parts(tmp_path: Path) -> None:
     def give_up(done: int, total: int) -> None:
         raise KeyboardInterrupt
@@ -124,6 +132,7 @@ def test_a_failure_leaves_no_parts(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.not_fast
 def test_the_user_s_own_key_opens_it_too(tmp_path: Path) -> None:
     found = read(make(image(tmp_path, NOISE), tmp_path / "out"))
     cloud = manifest.open_key(found, bundle_crypto.private_key(CLOUD_KEY))

@@ -5,6 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from eucabox.errors import BundleFailed
 from eucabox.image import bundle_crypto
+from tests.growth import LINEAR, measure_growth
 from tests.image.vectors import CLOUD_KEY, USER_CERTIFICATE, USER_KEY
 
 PRIVATE = bundle_crypto.private_key(USER_KEY)
@@ -49,6 +50,15 @@ def test_signatures_are_told_apart() -> None:
 @pytest.mark.parametrize("signature", ["", "0", "00" * 256, "ff" * 256, "-1" * 256, "zz" * 256])
 def test_noise_is_no_signature(signature: str) -> None:
     assert not bundle_crypto.is_signed_by(b"text", signature, PUBLIC)
+
+
+def test_a_key_of_an_endless_exponent_has_signed_nothing() -> None:
+    def check(bits: int) -> None:
+        modulus = (1 << bits) - 1
+        key = rsa.RSAPublicNumbers(modulus >> 1, modulus).public_key()
+        assert not bundle_crypto.is_signed_by(b"text", "5a" * (bits // 8), key)
+
+    assert measure_growth(check, 1024) < LINEAR
 
 
 def test_pkcs1_keys_are_read() -> None:

@@ -28,6 +28,7 @@ def composed(folder: Path, disk_mb: int, swap_mb: int, root: Path) -> tuple[Path
     return folder / "disk.raw", plan
 
 
+@pytest.mark.not_fast
 def test_root_ephemeral_and_swap_are_three_partitions(tmp_path: Path) -> None:
     root = ext(tmp_path / "root", "write /etc/hostname name")
     path, plan = composed(tmp_path, 100, 16, root)
@@ -82,6 +83,7 @@ def test_an_overlay_takes_writes_and_leaves_its_base(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"base.raw", "disk.qcow2", "out"}
 
 
+@pytest.mark.not_fast
 def test_convert_keeps_the_content_alone(tmp_path: Path) -> None:
     disk.overlay(Path("/dev/null"), "raw", tmp_path / "a.qcow2", MIB)
     run("qemu-img", "rebase", "-u", "-b", "", str(tmp_path / "a.qcow2"))

@@ -48,6 +48,7 @@ def test_a_disk_s_facts(tmp_path: Path) -> None:
     assert formats.disk(tmp_path / "raw", "raw") == formats.Disk("raw", len(disk()))
 
 
+@pytest.mark.not_fast
 def test_a_disk_that_reads_other_files_is_refused(tmp_path: Path) -> None:
     backing = tmp_path / "secret"
     backing.write_bytes(bytes(MIB))

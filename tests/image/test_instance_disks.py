@@ -48,6 +48,7 @@ def names(room: Room) -> set[str]:
     return {path.name for path in room.cache.folder.iterdir() if path.suffix != ".json"}
 
 
+@pytest.mark.not_fast
 def test_a_root_boots_by_its_kernel_from_a_disk_with_the_key(room: Room, tmp_path: Path) -> None:
     (tmp_path / "vmlinuz").write_bytes(b"\x7fELF kernel")
     kernel = room.entry(tmp_path / "vmlinuz", "kernel", "kernel")
@@ -65,6 +66,7 @@ def test_a_root_boots_by_its_kernel_from_a_disk_with_the_key(room: Room, tmp_pat
     assert boot.disk.parent.stat().st_mode & 0o001
 
 
+@pytest.mark.not_fast
 def test_the_disk_is_composed_once_and_no_key_reaches_another(room: Room, tmp_path: Path) -> None:
     with room.cache.pin("digest"):
         image = room.entry(ext(tmp_path / "root"), "digest")
@@ -75,6 +77,7 @@ def test_the_disk_is_composed_once_and_no_key_reaches_another(room: Room, tmp_pa
     assert "ssh-" not in look(disk, MIB, f"cat {key_injection.FILE}")
 
 
+@pytest.mark.not_fast
 def test_what_an_instance_rests_on_is_in_use_until_it_is_forgotten(
     room: Room, tmp_path: Path
 ) -> None:
@@ -92,6 +95,7 @@ def test_what_an_instance_rests_on_is_in_use_until_it_is_forgotten(
     room.launches.forget("i-1")
 
 
+@pytest.mark.not_fast
 def test_what_others_keep_of_an_instance_stays(room: Room, tmp_path: Path) -> None:
     boot = room.prepare("i-1", room.entry(ext(tmp_path / "root"), "digest"))
     console = boot.disk.parent / "console.log"
@@ -101,6 +105,7 @@ def test_what_others_keep_of_an_instance_stays(room: Room, tmp_path: Path) -> No
     assert list(room.launches.all()) == ["i-1"]
 
 
+@pytest.mark.not_fast
 def test_a_whole_disk_boots_itself_and_grows(room: Room, tmp_path: Path) -> None:
     image = room.entry(qcow2(tmp_path / "disk.qcow2", 3 * MIB), "digest")
     boot = room.prepare("i-1", image)
@@ -110,6 +115,7 @@ def test_a_whole_disk_boots_itself_and_grows(room: Room, tmp_path: Path) -> None
     assert room.launches.names_in_use() == {"digest"}
 
 
+@pytest.mark.not_fast
 def test_a_root_that_takes_no_key_is_launched_as_it_was(room: Room, tmp_path: Path) -> None:
     root = ext(tmp_path / "root", "mkdir /root/.ssh", f"symlink {key_injection.FILE} /etc/keys")
     image = room.entry(root, "digest")
@@ -120,6 +126,7 @@ def test_a_root_that_takes_no_key_is_launched_as_it_was(room: Room, tmp_path: Pa
     assert content[MIB : 9 * MIB] == root.read_bytes()
 
 
+@pytest.mark.not_fast
 def test_a_full_root_is_launched_as_it_was(room: Room, tmp_path: Path) -> None:
     (tmp_path / "own").write_text("ssh-rsa AAAA owner\n")
     (tmp_path / "huge").write_bytes(b"x" * 8 * MIB)
@@ -131,6 +138,7 @@ def test_a_full_root_is_launched_as_it_was(room: Room, tmp_path: Path) -> None:
     assert content[MIB : 9 * MIB] == root.read_bytes()
 
 
+@pytest.mark.not_fast
 def test_a_root_that_was_cut_off_gets_its_key(room: Room, tmp_path: Path) -> None:
     root = ext(tmp_path / "root", "feature needs_recovery")
     boot = room.prepare("i-1", room.entry(root, "digest"))
@@ -147,6 +155,7 @@ def test_without_injection_the_root_is_untouched(room: Room, tmp_path: Path) -> 
     assert content[MIB : 9 * MIB] == root.read_bytes()
 
 
+@pytest.mark.not_fast
 def test_a_launch_that_was_cut_off_begins_anew(room: Room, tmp_path: Path) -> None:
     folder = room.launches.folder / "i-1"
     folder.mkdir()
@@ -158,6 +167,7 @@ def test_a_launch_that_was_cut_off_begins_anew(room: Room, tmp_path: Path) -> No
     assert boot.disk.read_bytes().startswith(b"QFI\xfb")
 
 
+@pytest.mark.not_fast
 def test_an_images_settings_reach_the_boot_and_outlive_a_restart(
     room: Room, tmp_path: Path
 ) -> None:
@@ -194,6 +204,7 @@ def test_a_root_of_aarch64_has_uefi_s_variables_and_the_serial_port_of_its_machi
     assert (boot.uefi, boot.nvram and boot.nvram.name) == (True, "nvram.fd")
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("wanted", "cmdline"),
     [

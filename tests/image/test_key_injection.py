@@ -30,6 +30,7 @@ def keys(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.split("#")[0].strip()]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("kind", ["ext2", "ext3", "ext4"])
 @pytest.mark.parametrize("block", [1024, 4096])
 def test_a_key_is_put_where_the_file_lies(tmp_path: Path, kind: str, block: int) -> None:
@@ -44,6 +45,7 @@ def test_a_key_is_put_where_the_file_lies(tmp_path: Path, kind: str, block: int)
     assert "Mode:  0700" in look(disk, MIB, "stat /root/.ssh")
 
 
+@pytest.mark.not_fast
 def test_the_image_s_own_keys_stay_and_nobody_learns_another(tmp_path: Path) -> None:
     (tmp_path / "own").write_text("ssh-rsa AAAA owner\n# caf\u00e9\nssh-rsa BBBB second", "utf-8")
     orders = ("mkdir /root/.ssh", f"write {tmp_path / 'own'} {key_injection.FILE}")
@@ -55,6 +57,7 @@ def test_the_image_s_own_keys_stay_and_nobody_learns_another(tmp_path: Path) -> 
     check(disk, MIB)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("kind", ["ext2", "ext3", "ext4"])
 def test_a_file_of_keys_is_as_long_as_its_keys(tmp_path: Path, kind: str) -> None:
     disk = on_disk(tmp_path, ext(tmp_path / "root", kind=kind, block=4096))
@@ -97,6 +100,7 @@ def test_a_slot_from_before_fills_its_whole_room(tmp_path: Path) -> None:
     assert data.split() == KEY.encode().split()
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("features", ["^metadata_csum", "metadata_csum", "metadata_csum_seed"])
 @pytest.mark.parametrize("size", [128, 256, 512])
 def test_inodes_of_every_kind_keep_their_checksum(tmp_path: Path, features: str, size: int) -> None:

@@ -56,6 +56,7 @@ def test_an_unsigned_manifest_is_refused(word: bytes) -> None:
         manifest.verify(manifest.parse(raw), [USER_CERTIFICATE])
 
 
+@pytest.mark.not_fast
 def test_the_cloud_s_key_opens_the_bundle_and_no_other() -> None:
     found = manifest.parse(ROOT)
     secrets = manifest.open_key(found, bundle_crypto.private_key(CLOUD_KEY))

@@ -24,6 +24,7 @@ def prepare(room: Room, tmp_path: Path, instance_id: str = "i-1", **wishes: Any)
         return room.prepare(instance_id, image, partitions=True, **wishes)
 
 
+@pytest.mark.not_fast
 def test_each_partition_is_a_file_that_begins_with_its_file_system(
     room: Room, tmp_path: Path
 ) -> None:
@@ -39,11 +40,13 @@ def test_each_partition_is_a_file_that_begins_with_its_file_system(
     assert sizes == [8, 64 - 8 - 4, 4], "as large together as the type's disk"
 
 
+@pytest.mark.not_fast
 def test_a_type_with_room_for_the_root_alone_has_the_root_alone(room: Room, tmp_path: Path) -> None:
     boot = prepare(room, tmp_path, disk_mb=8, swap_mb=0)
     assert list(boot.partitions) == ["sda1"]
 
 
+@pytest.mark.not_fast
 def test_pieces_are_composed_once_and_shared(room: Room, tmp_path: Path) -> None:
     first = prepare(room, tmp_path)
     second = prepare(room, tmp_path, "i-2", disk_mb=128)
@@ -55,6 +58,7 @@ def test_pieces_are_composed_once_and_shared(room: Room, tmp_path: Path) -> None
     assert {path.stem for path in room.cache.folder.glob("*.raw")} >= used
 
 
+@pytest.mark.not_fast
 def test_they_are_found_again_and_forgotten_whole(room: Room, tmp_path: Path) -> None:
     boot = prepare(room, tmp_path)
     assert room.launches.find("i-1") == boot
@@ -62,6 +66,7 @@ def test_they_are_found_again_and_forgotten_whole(room: Room, tmp_path: Path) ->
     assert not boot.disk.parent.exists()
 
 
+@pytest.mark.not_fast
 def test_an_instance_of_an_earlier_eucabox_is_found_as_it_was(room: Room, tmp_path: Path) -> None:
     image = room.entry(ext(tmp_path / "root"), "digest")
     boot = room.prepare("i-1", image)
@@ -73,6 +78,7 @@ def test_an_instance_of_an_earlier_eucabox_is_found_as_it_was(room: Room, tmp_pa
     assert boot.partitions == {}
 
 
+@pytest.mark.not_fast
 def test_a_copy_of_the_root_is_sda1_whole(room: Room, tmp_path: Path) -> None:
     (tmp_path / "vmlinuz").write_bytes(b"\x7fELF kernel")
     kernel = room.entry(tmp_path / "vmlinuz", "kernel", "kernel")
@@ -83,6 +89,7 @@ def test_a_copy_of_the_root_is_sda1_whole(room: Room, tmp_path: Path) -> None:
     assert look(copy, 0, f"cat {key_injection.FILE}").startswith(f"{KEY}\n")
 
 
+@pytest.mark.not_fast
 def test_a_root_that_takes_no_key_is_as_it_was(room: Room, tmp_path: Path) -> None:
     root = ext(tmp_path / "root", "mkdir /root/.ssh", f"symlink {key_injection.FILE} /etc/keys")
     image = room.entry(root, "digest")

@@ -10,6 +10,7 @@ MIB = 2**20
 CONTENT = bytes(3 * MIB) + b"x" + bytes(5000) + os.urandom(9000) + bytes(2 * MIB + 1) + b"end"
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("piece", [1000, 4096, MIB, 10 * MIB])
 def test_zeros_become_holes(tmp_path: Path, piece: int) -> None:
     with (tmp_path / "out").open("w+b") as file:

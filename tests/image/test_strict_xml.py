@@ -26,6 +26,7 @@ def test_finds_by_a_path() -> None:
         root.find("b", "c")
 
 
+@pytest.mark.not_fast
 def test_two_mib_of_text_between_elements_are_read_in_linear_time() -> None:
     started = time.process_time()  # whatever else the host does
     root = strict_xml.parse(b"<r>" + b"a<b/>" * 199_000 + b"</r>")
@@ -43,3 +44,9 @@ def test_more_elements_than_any_manifest_has_are_refused_unread(piece: bytes) ->
 def test_what_is_no_xml_is_told(raw: bytes) -> None:
     with pytest.raises(strict_xml.XmlError, match="not well-formed"):
         strict_xml.parse(raw)
+
+
+@pytest.mark.parametrize("name", [b"ASSII", b"gb2312", b"rot13", b"undefined", b"x" * 5000])
+def test_an_encoding_that_is_not_known_is_told(name: bytes) -> None:
+    with pytest.raises(strict_xml.XmlError, match="encoding that is not known"):
+        strict_xml.parse(b"<?xml version='1.0' encoding='" + name + b"'?><a/>")

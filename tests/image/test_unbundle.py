@@ -34,12 +34,14 @@ def member(name: str = "root.img", kind: bytes = tarfile.REGTYPE) -> tarfile.Tar
     return found
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("name", ["root.img", "vmlinuz"])
 def test_what_euca2ools_bundled_comes_out(folder: Path, name: str) -> None:
     take_out(folder / f"{name}.manifest.xml", folder / "again")
     assert (folder / "again").read_bytes() == (DATA / name).read_bytes()
 
 
+@pytest.mark.not_fast
 def test_a_corrupt_part_is_named(folder: Path) -> None:
     part = folder / "root.img.part.01"
     content = bytearray(part.read_bytes())
@@ -57,6 +59,7 @@ def test_exchanged_parts_are_named(folder: Path) -> None:
     assert "part 0 (root.img.part.00)" in refusal(folder / "root.img.manifest.xml")
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(("number", "keep"), [(1, 900), (2, 600), (2, 0)])
 def test_a_truncated_part_is_named(folder: Path, number: int, keep: int) -> None:
     part = folder / f"root.img.part.0{number}"
@@ -64,6 +67,7 @@ def test_a_truncated_part_is_named(folder: Path, number: int, keep: int) -> None
     assert part.name in refusal(folder / "root.img.manifest.xml")
 
 
+@pytest.mark.not_fast
 def test_only_the_bytes_of_the_first_file_are_taken(tmp_path: Path) -> None:
     packed = gzip(tar((member("../../etc/passwd"), b"root::0:0"), (member("/etc/shadow"), b"no")))
     take_out(forge(tmp_path, packed, 9), tmp_path / "again")
@@ -73,12 +77,14 @@ def test_only_the_bytes_of_the_first_file_are_taken(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
 def test_the_first_member_is_a_file(tmp_path: Path, kind: bytes) -> None:
     packed = gzip(tar((member("x", kind), b""), (member(), b"content")))
     assert "not a file" in refusal(forge(tmp_path, packed, 7))
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("packed", "size", "reason"),
     [
@@ -101,11 +107,13 @@ def test_a_bundle_of_other_things_is_told(
         take_out(path, tmp_path / "again")
 
 
+@pytest.mark.not_fast
 def test_an_archive_without_end_is_stopped(tmp_path: Path) -> None:
     packed = gzip(tar((member(), b"small")) + bytes(64 * 2**20))
     assert "does not end after the image of 5 bytes" in refusal(forge(tmp_path, packed, 5))
 
 
+@pytest.mark.not_fast
 def test_headers_without_end_are_stopped(tmp_path: Path) -> None:
     long_name = member("x", tarfile.GNUTYPE_LONGNAME)
     long_name.size = 8 * 2**30
@@ -113,6 +121,7 @@ def test_headers_without_end_are_stopped(tmp_path: Path) -> None:
     assert "a header of 8589934592 bytes" in refusal(forge(tmp_path, packed, 5))
 
 
+@pytest.mark.not_fast
 def test_a_wrong_last_block_is_told(tmp_path: Path) -> None:
     packed = gzip(tar((member(), b"small")))
     path = forge(tmp_path, packed, 5, iv=b"j" * 16, key=b"l" * 16)
@@ -140,6 +149,7 @@ def posix_sparse(size: int) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("archive", [old_sparse, posix_sparse])
 def test_a_sparse_file_of_100_gib_in_2_kib_is_refused_at_once(
     tmp_path: Path, archive: Callable[[int], bytes]
@@ -151,11 +161,13 @@ def test_a_sparse_file_of_100_gib_in_2_kib_is_refused_at_once(
     assert (tmp_path / "again").stat().st_size == 0
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, b"M", b"V"])
 def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
     assert "not a file" in refusal(forge(tmp_path, gzip(tar((member("x", kind), b""))), 0))
 
 
+@pytest.mark.not_fast
 def test_a_chain_of_900_long_names_is_refused_with_a_reason(tmp_path: Path) -> None:
     long_name = member("x", tarfile.GNUTYPE_LONGNAME)
     long_name.size = 512
@@ -163,6 +175,7 @@ def test_a_chain_of_900_long_names_is_refused_with_a_reason(tmp_path: Path) -> N
     assert "more than 3 headers" in refusal(forge(tmp_path, gzip(chain + tar((member(), b"x"))), 1))
 
 
+@pytest.mark.not_fast
 def test_a_header_of_many_bytes_is_refused(tmp_path: Path) -> None:
     extended = member("x", tarfile.XHDTYPE)
     extended.size = 2**30
@@ -171,6 +184,7 @@ def test_a_header_of_many_bytes_is_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
 def test_a_long_name_is_no_chain(tmp_path: Path, form: int) -> None:
     out = io.BytesIO()
@@ -182,6 +196,7 @@ def test_a_long_name_is_no_chain(tmp_path: Path, form: int) -> None:
     assert (tmp_path / "again").read_bytes() == b"bytes"
 
 
+@pytest.mark.not_fast
 def test_a_size_that_only_a_posix_header_tells_is_read(tmp_path: Path) -> None:
     """As for files beyond 8 GiB, whose size has no place in the old field."""
     plain, extended = member(), member("x", tarfile.XHDTYPE)
@@ -192,6 +207,7 @@ def test_a_size_that_only_a_posix_header_tells_is_read(tmp_path: Path) -> None:
     assert (tmp_path / "again").read_bytes() == b"bytes"
 
 
+@pytest.mark.not_fast
 def test_zeros_are_told_of_again_and_again(tmp_path: Path) -> None:
     """A MiB of a bundle can be a GiB of zeros: who wants to give up is asked in between."""
     path = forge(tmp_path, gzip(tar((member(), bytes(64 * 2**20)))), 64 * 2**20)

@@ -3,24 +3,34 @@
 from eucabox import ids
 from eucabox.actions import Call, Result, action
 from eucabox.ec2 import default_vpc, instances, tags
-from eucabox.ec2.instance_lines import InstanceLine, list_lines
+from eucabox.ec2.instance_lines import InstanceLine, count_lines, list_lines
 
 
 @action(service="console")
-def list_instances(call: Call, *, every_account: bool = False, with_groups: bool = True) -> Result:
+def list_instances(
+    call: Call,
+    *,
+    every_account: bool = False,
+    with_groups: bool = True,
+    state_name: str = "",
+    first: int = 0,
+    most: int = -1,
+) -> Result:
     """Return those members of each instance that a list shows, as DescribeInstances has them; the
     newest is the first. Whoever may describe instances may do this.
 
     `every_account` counts for the administrator; without `with_groups` no security groups are
-    read.
+    read; with `state_name` only those in that state count. `total` is how many there are, of which
+    `first` are passed over and at most `most` returned, -1 for all.
     """
     state, caller = call.cloud.state, call.user
-    every = every_account and caller.admin
-    lines = list_lines(state, None if every else caller.account_id)
+    account_id = None if every_account and caller.admin else caller.account_id
+    lines = list_lines(state, account_id, state_name, first, most)
     instance_ids = [each["instance_id"] for each in lines]
     tags_by_id = tags.tags_of(state, instance_ids)
     groups_by_id = instances.groups_of(state, instance_ids) if with_groups else {}
     return {
+        "total": count_lines(state, account_id, state_name),
         "instances": [
             _to_api(
                 call,
@@ -29,7 +39,7 @@ def list_instances(call: Call, *, every_account: bool = False, with_groups: bool
                 groups_by_id.get(each["instance_id"], []),
             )
             for each in lines
-        ]
+        ],
     }
 
 

@@ -22,7 +22,7 @@ from eucabox.errors import (
 )
 from eucabox.iam.caller import Caller
 from eucabox.image import names
-from eucabox.image.bundle import NAME
+from eucabox.image.names import BUNDLE_NAME
 from eucabox.s3 import access
 from eucabox.s3.post_policy import check
 from eucabox.s3.request_context import DetachedRequest
@@ -167,7 +167,7 @@ def _find_signer(call: Call) -> Caller:
 def _check_prefix(prefix: str) -> None:
     check_text("Storage.S3.Prefix", prefix, LONGEST_KEY)
     name = prefix.rpartition("/")[2]
-    if not NAME.fullmatch(name) or prefix.startswith("/"):
+    if not BUNDLE_NAME.fullmatch(name) or prefix.startswith("/"):
         reason = "It ends in a name of 1 to 200 plain ASCII characters, and begins with no slash."
         raise InvalidParameterValue(parameter="Storage.S3.Prefix", value=prefix[:60], reason=reason)
 

@@ -1,7 +1,6 @@
 """Elastic addresses: not offered; lists are empty and all other actions are refused."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from eucabox.actions import Call, Result, action
 from eucabox.ec2.filters import Filter, select
@@ -44,7 +43,7 @@ def describe_addresses(
     return {"addresses": select([], filters, FILTERS)}
 
 
-def refuse(call: Call, **members: Any) -> Result:
+def refuse(call: Call, **members: object) -> Result:
     """Refuse any action on elastic addresses."""
     raise UnsupportedOperation(what=WHY)
 

@@ -135,6 +135,12 @@ def register_image(
             image_access.get_launchable(call.cloud.state, caller, image_id, kind)
     new_tags = tags.from_specifications(tag_specifications, "image")
     image_access.check_limit(call.cloud.state, call.limits, call.account_id)
+
+    def also(image_id: str) -> None:
+        if platform:
+            call.cloud.state.update("images", {"image_id": image_id}, platform=platform)
+        tags.write(call.cloud.state, call.account_id, image_id, new_tags)
+
     row = call.cloud.images.register(
         caller,
         image_location,
@@ -148,10 +154,8 @@ def register_image(
         block_device_mapping=mapping,
         boot_mode=boot_mode,
         context=call.context,
+        also=also,
     )
-    if platform:
-        call.cloud.state.update("images", {"image_id": row["image_id"]}, platform=platform)
-    tags.write(call.cloud.state, call.account_id, row["image_id"], new_tags)
     return {"image_id": row["image_id"]}
 
 
@@ -200,10 +204,13 @@ def describe_images(
 def deregister_image(call: Call, *, image_id: str) -> Result:
     """Deregister an image; its bundle stays in the bucket, its instances keep running."""
     row = image_access.get_owned(call.cloud.state, call.user, image_id)
-    call.cloud.images.deregister(row)
-    with call.cloud.state.transaction() as database:
-        tags.forget(call.cloud.state, image_id)
-        database.conn.execute("delete from launch_permissions where image_id = ?", (image_id,))
+    state = call.cloud.state
+
+    def also(image_id: str) -> None:
+        tags.forget(state, image_id)
+        state.delete("launch_permissions", {"image_id": image_id})
+
+    call.cloud.images.deregister(row, also)
     return {"return": True}
 
 
@@ -244,10 +251,13 @@ def copy_image(
         own = tags.tags_of(state, [source_image_id]).get(source_image_id, [])
         new_tags = {**{each["key"]: each["value"] for each in own}, **new_tags}
     image_access.check_limit(state, call.limits, call.account_id)
+
+    def also(image_id: str) -> None:
+        tags.write(state, call.account_id, image_id, new_tags)
+
     row = call.cloud.images.copy(
-        caller, source, name, description, client_token, context=call.context
+        caller, source, name, description, client_token, context=call.context, also=also
     )
-    tags.write(state, call.account_id, row["image_id"], new_tags)
     return {"image_id": row["image_id"]}
 
 

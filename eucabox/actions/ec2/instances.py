@@ -274,10 +274,11 @@ def describe_instances(
     """List instances by reservation, oldest first."""
     _refuse_pages_of_named(instance_ids, max_results)
     rows = instances.list_for(call.cloud.state, call.user, instance_ids)
-    for row in instances.attach_tags_and_groups(call.cloud.state, rows):
-        _add_reason(call, row)
-    instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
-    page_rows, token = page(select(rows, filters, FILTERS), _sort_key, max_results, next_token)
+    if filters:
+        rows = select(_complete(call, rows), filters, FILTERS)
+    page_rows, token = page(rows, _sort_key, max_results, next_token)
+    if not filters:  # so the other pages' rows need nothing more
+        _complete(call, page_rows)
     return {"reservations": instances.reservations(page_rows), "next_token": token}
 
 
@@ -372,6 +373,14 @@ def _refuse_pages_of_named(instance_ids: Sequence[str], max_results: int | None)
 def _sort_key(row: ListedInstance) -> str:
     index = f"{row['ami_launch_index']:06d}"
     return f"{row['launch_time']} {row['reservation_id']} {index} {row['instance_id']}"
+
+
+def _complete(call: Call, rows: list[ListedInstance]) -> list[ListedInstance]:
+    """Add to each row what only its filters and its look need."""
+    for row in instances.attach_tags_and_groups(call.cloud.state, rows):
+        _add_reason(call, row)
+    instances.show(rows, call.cloud.node.hypervisor_name, call.cloud.config.cloud.region)
+    return rows
 
 
 def _find_trouble(call: Call, row: ListedInstance) -> Trouble | None:

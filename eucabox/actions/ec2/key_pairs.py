@@ -189,7 +189,8 @@ def _select_named(
     for name in names:
         if name not in present:
             raise KeyPairNotFound(name=name[:255])
-    return [row for row in rows if row[column] in names] if names else rows
+    wanted = frozenset(names)
+    return [row for row in rows if row[column] in wanted] if wanted else rows
 
 
 def _to_api(row: DescribedKeyPair, include_public_key: bool) -> Result:

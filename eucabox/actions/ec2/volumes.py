@@ -1,7 +1,5 @@
 """EBS volumes and snapshots: not offered on a single-node cloud; every action is refused."""
 
-from typing import Any
-
 from eucabox.actions import Call, Result, action
 from eucabox.errors import UnsupportedOperation
 
@@ -65,7 +63,7 @@ WHY = (
 )
 
 
-def refuse(call: Call, **members: Any) -> Result:
+def refuse(call: Call, **members: object) -> Result:
     """Refuse any action on EBS."""
     raise UnsupportedOperation(what=WHY)
 

@@ -132,7 +132,8 @@ def _list_owners(call: Call, policy: ManagedPolicy, usage: str) -> list[PolicyOw
         owners += attached_policies.list_holders(state, account_id, policy.arn)
     if usage != PERMISSIONS:
         bounded = attached_policies.list_bounded(state, account_id, policy.arn)
-        owners += [each for each in bounded if each.owner_id not in {o.owner_id for o in owners}]
+        known = {each.owner_id for each in owners}
+        owners += [each for each in bounded if each.owner_id not in known]
     return sorted(owners, key=_owner_key)
 
 

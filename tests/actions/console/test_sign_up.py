@@ -13,7 +13,6 @@ from eucabox import errors
 from eucabox.actions import ACTIONS, Call, load, perform
 from eucabox.cloud import Cloud
 from eucabox.config import CloudSection, Config, MailSection, NodeSection
-from eucabox.iam import passwords
 from eucabox.iam.caller import Caller
 from eucabox.mail import sender
 from tests.mail import post_office
@@ -51,7 +50,6 @@ class Post:
 @pytest.fixture
 def post(tmp_path: Path, first_start: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
     shutil.copytree(first_start, tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(passwords, "COST", 64)
     monkeypatch.setattr(sender, "LOOK", 0.02)
     handler = Handler()
     with post_office.serve(handler) as port:
@@ -73,6 +71,7 @@ def find_code(letter: str) -> str:
     return str(code)
 
 
+@pytest.mark.not_fast
 def test_from_sign_up_to_a_new_password(post: Post, lines: list[str]) -> None:
     assert post.ask("GetSignUpForm") == {
         "open": True,
@@ -104,6 +103,7 @@ def test_from_sign_up_to_a_new_password(post: Post, lines: list[str]) -> None:
         assert secret not in text
 
 
+@pytest.mark.not_fast
 def test_a_rejection_says_why(post: Post) -> None:
     post.ask("RequestAccount", **FORM)
     post.ask("RejectSignUp", post.admin, sign_up_id="ann", reason="Not this year: \u00fc.")
@@ -121,6 +121,7 @@ def test_the_first_password(post: Post, tmp_path: Path) -> None:
     assert post.ask("GetSignUpForm")["first_run"] is False
 
 
+@pytest.mark.not_fast
 def test_only_the_administrator_decides(post: Post) -> None:
     post.ask("RequestAccount", **FORM)
     eve = post.cloud.accounts.create_user("eve")
@@ -156,6 +157,7 @@ HOSTILE: list[Any] = [
 ]  # fmt: skip
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value)[:12])
 def test_bad_values_are_faults_and_nothing_else(post: Post, value: Any) -> None:
     post.cloud.config = dataclasses.replace(

@@ -50,6 +50,7 @@ def values(member: str, shape: Shape, hint: Any) -> list[Any]:
     return [[unserved] if listed else unserved]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("name", KNOWN)
 def test_no_member_is_refused_for_asking_nothing(world: World, name: str) -> None:
     found = actions.ACTIONS[("ec2", name)]
@@ -162,6 +163,7 @@ def test_the_request_that_packer_sends_is_served(world: World) -> None:
     assert instance["security_groups"][0]["group_name"] == "packer_1"
 
 
+@pytest.mark.not_fast
 def test_attributes_are_left_as_they_are_by_what_asks_for_nothing(world: World) -> None:
     instance_id = world.run()["instances"][0]["instance_id"]
     for params in (

@@ -42,6 +42,7 @@ def runs(world: World, caller: Any = ALICE, state: str = "running") -> str:
     return instance_id
 
 
+@pytest.mark.not_fast
 def test_a_bundle_task_is_begun_listed_and_cancelled(world: World) -> None:
     instance_id = runs(world)
     task = world.do("BundleInstance", instance_id=instance_id, storage=storage())["bundle_task"]
@@ -74,6 +75,7 @@ def test_a_bundle_task_is_begun_listed_and_cancelled(world: World) -> None:
         world.do("CancelBundleTask", **named)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("params", "fault"),
     [
@@ -96,6 +98,7 @@ def test_what_the_policy_does_not_allow_is_refused(
     assert world.cloud.store.owners == {}
 
 
+@pytest.mark.not_fast
 def test_a_bucket_of_another_account_is_not_written(world: World) -> None:
     world.cloud.store.owners["mine"] = BOB.account_id
     with pytest.raises(errors.Fault) as caught:
@@ -105,6 +108,7 @@ def test_a_bucket_of_another_account_is_not_written(world: World) -> None:
     assert world.state.one("select owner from bundle_tasks") == {"owner": BOB.account_id}
 
 
+@pytest.mark.not_fast
 def test_an_image_is_expected_of_an_instance(world: World) -> None:
     instance_id = runs(world)
     tags = [{"resource_type": "image", "tags": [{"key": "a", "value": "b"}]}]
@@ -128,6 +132,7 @@ def test_an_image_is_expected_of_an_instance(world: World) -> None:
     assert len(world.do("DescribeImages", owners=["self"])["images"]) == 2, "no image is left"
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("name", ["CreateImage", "BundleInstance"])
 @pytest.mark.parametrize("state_name", ["pending", "stopping", "shutting-down", "terminated"])
 def test_only_what_runs_or_is_stopped(world: World, name: str, state_name: str) -> None:
@@ -138,6 +143,7 @@ def test_only_what_runs_or_is_stopped(world: World, name: str, state_name: str) 
         world.do(name, BOB, instance_id=runs(world), **params)
 
 
+@pytest.mark.not_fast
 def test_what_is_being_bundled_is_not_started(world: World) -> None:
     instance_id = runs(world, state="stopped")
     world.do("CreateImage", ADMIN, instance_id=instance_id, name="new")
@@ -160,6 +166,7 @@ def office(people: People) -> People:
     return people
 
 
+@pytest.mark.not_fast
 def test_what_a_role_makes_is_signed_by_a_certificate_of_its_account(office: People) -> None:
     job, eve = office.session("Job", statement("ec2:*")), office.user("eve")
     instance_id = runs(office.world)
@@ -177,6 +184,7 @@ def test_what_a_role_makes_is_signed_by_a_certificate_of_its_account(office: Peo
     assert eve.user_id != ALICE.user_id
 
 
+@pytest.mark.not_fast
 def test_a_buckets_policy_is_asked_with_how_the_request_for_a_bundle_came(office: People) -> None:
     accounts = office.cloud.accounts
     root = find_user(office, "alice")

@@ -51,6 +51,7 @@ def outcome(world: World, name: str, params: dict[str, Any]) -> str:
     return "DryRunOperation"  # what a dry run says of a request that succeeds
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("name", [each for each in VERBS if each not in ABSENT])
 def test_a_dry_run_says_what_the_request_would(world: World, name: str) -> None:
     world.run(ADMIN)
@@ -102,6 +103,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[errors.Fault]]] = [
 ]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(("name", "params", "fault"), REFUSED, ids=lambda each: str(each)[:60])
 def test_a_dry_run_of_a_wrong_request_names_the_fault(
     world: World, name: str, params: dict[str, Any], fault: type[errors.Fault]

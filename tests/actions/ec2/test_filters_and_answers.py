@@ -310,6 +310,7 @@ def literal(value: str) -> str:
     return "".join(f"\\{each}" if each in "*?\\" else each for each in value)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("verb", LISTS)
 def test_every_filter_finds_what_is_shown(town: World, verb: str) -> None:
     rows = answer(town, verb)
@@ -328,6 +329,7 @@ def check(town: World, verb: str, name: str, rows: list[dict[str, Any]]) -> None
     assert find(town, verb, name, "no such value") == set(), name
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("verb", LISTS)
 def test_tags_are_found_by_key_and_value(town: World, verb: str) -> None:
     where = "tag_set" if verb == "DescribeNetworkInterfaces" else "tags"

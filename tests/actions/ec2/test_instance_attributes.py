@@ -1,6 +1,7 @@
 """Each attribute of an instance changes, is reset, or is refused by its name."""
 
 import base64
+import time
 from typing import Any
 
 import pytest
@@ -84,6 +85,10 @@ def test_user_data_changes_in_every_form(world: World, sent: str, data: bytes) -
     assert told(world, instance_id, "userData") == {"user_data": {}}
     with pytest.raises(errors.InvalidParameterValue, match="16384"):
         change(world, instance_id, user_data={"value": "!" * 16385})
+    began = time.process_time()
+    with pytest.raises(errors.InvalidParameterValue, match="16384"):
+        change(world, instance_id, user_data={"value": "\n" * 100_000 + "!"})
+    assert time.process_time() - began < 1
 
 
 def test_a_stopped_instance_takes_another_type_kernel_and_ramdisk(world: World) -> None:

@@ -106,6 +106,7 @@ def test_types_have_the_processor_and_firmware_of_the_host(
         assert kind["supported_boot_modes"] == [boot_mode]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(("machine", "least", "tiny"), [("x86_64", 32, 128), ("aarch64", 192, 192)])
 def test_no_type_has_less_memory_than_the_firmware_of_the_host_boots_with(
     machine: str, least: int, tiny: int

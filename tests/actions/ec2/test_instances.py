@@ -8,6 +8,7 @@ import pytest
 
 from eucabox import errors, ids
 from eucabox.domains.health import Trouble
+from eucabox.ec2 import instances
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World, insert
 
 
@@ -103,6 +104,36 @@ def test_pages_neither_repeat_nor_lose(world: World) -> None:
     assert len(set(seen)) == 7
 
 
+def look(world: World) -> dict[str, Any]:
+    (reservation,) = world.do("DescribeInstances")["reservations"]
+    (instance,) = reservation["instances"]
+    assert isinstance(instance, dict)
+    return instance
+
+
+def test_an_instance_looks_the_same_until_something_of_it_changes(world: World) -> None:
+    instance_id = world.run()["instances"][0]["instance_id"]
+    looks = [look(world), look(world)]
+    assert looks[0] is looks[1]
+    world.do("CreateTags", resources=[instance_id], tags=[{"key": "Name", "value": "front"}])
+    assert look(world)["tags"] == [{"key": "Name", "value": "front"}]
+    world.set_state(instance_id, "running")
+    assert look(world)["state"]["name"] == "running"
+    world.node.troubles[instance_id] = Trouble("the disk is full", "2026-01-01T00:00:00Z")
+    assert look(world)["state_reason"]["message"] == "Server.InternalError: the disk is full"
+    world.node.troubles.clear()
+    assert look(world)["state_reason"] is None
+    assert looks[0] == looks[1] != look(world)
+
+
+def test_no_more_looks_are_kept_than_a_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instances, "MOST_SHOWN", 3)
+    world.run(max_count=5)
+    for _ in range(2):
+        assert len(ids_of(world.do("DescribeInstances"))) == 5
+        assert len(instances._shown) <= 3
+
+
 def test_pages_of_named_instances_are_refused(world: World) -> None:
     instance_id = world.run()["instances"][0]["instance_id"]
     with pytest.raises(errors.InvalidParameterCombination):
@@ -191,6 +222,7 @@ def test_a_guest_that_is_never_heard_is_impaired(world: World) -> None:
     assert status["system_status"]["status"] == "ok"
 
 
+@pytest.mark.not_fast
 def test_a_thousand_instances_are_listed_by_few_queries(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,9 +230,9 @@ def test_a_thousand_instances_are_listed_by_few_queries(
     queries: list[str] = []
     query = world.state.query
 
-    def counted(sql: str, *params: Any) -> Any:
+    def counted(sql: str, *params: Any, at_once: bool = False) -> Any:
         queries.append(sql)
-        return query(sql, *params)
+        return query(sql, *params, at_once=at_once)
 
     monkeypatch.setattr(world.state, "query", counted)
     times = []

@@ -3,6 +3,7 @@
 import base64
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,6 +13,7 @@ from eucabox import errors
 from eucabox.actions.ec2 import key_pairs
 from eucabox.iam.caller import Caller
 from tests.actions.stand_ins import ADMIN, ALICE, BOB, World
+from tests.growth import LINEAR, measure_growth
 
 ED25519 = ed25519.Ed25519PrivateKey.generate()
 
@@ -33,6 +35,7 @@ def digest(algorithm: hashes.HashAlgorithm, data: bytes) -> str:
     return made.finalize().hex(":")
 
 
+@pytest.mark.not_fast
 def test_a_created_rsa_key_has_the_sha1_of_its_private_half(world: World) -> None:
     made = world.do("CreateKeyPair", key_name="k")
     assert made["key_material"].startswith("-----BEGIN RSA PRIVATE KEY-----\n")
@@ -122,6 +125,14 @@ def test_key_pairs_are_found_by_name_id_and_filter(world: World) -> None:
         names(key_names=["three"])
 
 
+def test_many_names_are_looked_up_at_once() -> None:
+    def choose(count: int) -> None:
+        rows: Any = [{"key_name": str(number)} for number in range(count)]
+        assert len(key_pairs._select_named(rows, "key_name", ["0"] * count)) == 1
+
+    assert measure_growth(choose, 2000) < LINEAR
+
+
 def test_delete_succeeds_for_what_is_gone(world: World) -> None:
     made = world.do("CreateKeyPair", key_name="k", key_type="ed25519")
     answer = world.do("DeleteKeyPair", key_name="k")
@@ -131,6 +142,7 @@ def test_delete_succeeds_for_what_is_gone(world: World) -> None:
         world.do("DeleteKeyPair")
 
 
+@pytest.mark.not_fast
 def test_ssh_keygen_reads_what_is_given_out(world: World, tmp_path: Path) -> None:
     for kind in ("rsa", "ed25519"):
         made = world.do("CreateKeyPair", key_name=kind, key_type=kind)

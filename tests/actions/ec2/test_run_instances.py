@@ -326,6 +326,7 @@ REFUSED: list[tuple[dict[str, Any], type[errors.Fault], str]] = [
 ]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(("params", "fault", "word"), REFUSED)
 def test_what_is_not_honoured_is_refused_by_name(
     world: World, params: dict[str, Any], fault: type[errors.Fault], word: str

@@ -78,6 +78,7 @@ def test_a_rule_says_something_else(world: World, group_id: str, rule_id: str) -
         world.do(MODIFY, BOB, group_id=group_id, security_group_rules=update)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     "members",
     [

@@ -59,6 +59,7 @@ def test_the_older_form_names_one_rule(world: World, group_id: str) -> None:
     assert permissions(world) == []
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("rule", "shown"),
     [
@@ -117,6 +118,7 @@ BAD: list[tuple[dict[str, Any], type[errors.Fault]]] = [
 ]
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(("params", "fault"), BAD)
 def test_a_bad_rule_changes_nothing(
     world: World, group_id: str, params: dict[str, Any], fault: type[errors.Fault]

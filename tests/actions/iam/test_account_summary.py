@@ -6,6 +6,7 @@ from botocore import xform_name
 from eucabox import actions
 from eucabox.errors import Fault
 from eucabox.wire import model
+from eucabox.wire.shapes import MapShape, StructureShape
 from tests.actions.iam.conftest import OTHER_ROOT, ROOT, People
 
 OF_USERS = ("ListSSHPublicKeys", "ListServiceSpecificCredentials")
@@ -61,8 +62,10 @@ def test_the_summary_counts_what_there_is(people: People) -> None:
     assert summary["UsersQuota"] == 5000
     assert people.do("GetAccountSummary", OTHER_ROOT)["summary_map"]["Users"] == 0
     known = model.service("iam").get_known("GetAccountSummary").output
-    assert known is not None
-    assert summary.keys() <= {*known.members["SummaryMap"].key.enum, *NEWER_COUNTS}
+    assert isinstance(known, StructureShape)
+    counts = known.members["SummaryMap"]
+    assert isinstance(counts, MapShape)
+    assert summary.keys() <= {*counts.key.metadata["enum"], *NEWER_COUNTS}
 
 
 @pytest.mark.parametrize("verb", EMPTY)

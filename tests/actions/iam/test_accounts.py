@@ -74,6 +74,7 @@ def test_an_empty_account_goes_with_its_root(people: People) -> None:
     assert not people.accounts.knows_principal("zoe")
 
 
+@pytest.mark.not_fast
 def test_users_and_groups_go_only_where_that_is_asked_for(people: People) -> None:
     ann = people.create_user("ann", tags=[{"key": "a", "value": "b"}])
     people.do("CreateAccessKey", user_name=ann.user_name)

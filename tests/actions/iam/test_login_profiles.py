@@ -207,10 +207,10 @@ def test_a_password_ends_at_the_time_that_was_set_for_it(people: People) -> None
     assert read() == (False, "")
 
 
+@pytest.mark.not_fast
 def test_passwords_are_not_used_again_as_the_policy_has_it(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passwords, "COST", 64)
     monkeypatch.setattr(used_passwords, "MOST_FORBIDDEN", 3)
     ann = people.create_manager("ann")
 

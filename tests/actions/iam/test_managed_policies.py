@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
+from eucabox.iam import attached_policies
 from eucabox.iam.aws_policies import list_aws_policies
 from eucabox.iam.effective_policies import read_user_policies
+from eucabox.iam.policy_owners import PolicyOwner
 from tests.actions.iam.entities import DENY_ALL, HOME, OTHER_ROOT, Entities, allow, write
 from tests.actions.stand_ins import World
+from tests.growth import LINEAR, measure_growth
 
 READS = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 
@@ -233,6 +236,20 @@ def test_a_policy_tells_what_it_is_attached_to(iam: Entities) -> None:
     assert (rest["policy_groups"], rest["policy_roles"]) == ([], [])
     assert iam.do("GetPolicy", policy_arn=arn)["policy"]["attachment_count"] == 3
     assert iam.do("GetPolicy", policy_arn=arn)["policy"]["permissions_boundary_usage_count"] == 2
+
+
+def test_many_who_have_a_policy_are_joined_at_once(
+    iam: Entities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = iam.do("CreatePolicy", policy_name="p", policy_document=allow())["policy"]["arn"]
+
+    def ask(count: int) -> None:
+        owners = [PolicyOwner("user", f"{n}", HOME, f"u{n}", "/") for n in range(count)]
+        monkeypatch.setattr(attached_policies, "list_holders", lambda *_: owners)
+        monkeypatch.setattr(attached_policies, "list_bounded", lambda *_: owners)
+        assert len(iam.do("ListEntitiesForPolicy", policy_arn=arn)["policy_users"]) == 100
+
+    assert measure_growth(ask, 600) < LINEAR
 
 
 def test_nobody_changes_a_policy_of_aws(iam: Entities) -> None:

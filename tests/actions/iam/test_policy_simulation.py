@@ -219,6 +219,7 @@ def test_a_hundred_results_are_a_page_and_twins_are_one(simulate: Any) -> None:
     assert (len(answer["evaluation_results"]), answer["marker"]) == (100, "100")
 
 
+@pytest.mark.not_fast
 def test_a_long_question_is_cut_or_refused_before_it_takes_long(simulate: Any) -> None:
     many = write(*[statement(Action=f"s3:*a{n}*b?c*", Sid=f"S{n}") for n in range(1300)])
     started = time.process_time()

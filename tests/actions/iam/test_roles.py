@@ -87,6 +87,7 @@ def test_names_are_unique_and_looked_up_whatever_their_case(iam: Entities) -> No
     assert iam.do("GetRole", OTHER_ROOT, role_name="web")["role"]["arn"].split(":")[4] == AWAY
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("members", "code", "sentence"),
     [
@@ -256,6 +257,7 @@ def test_roles_and_sessions_are_trusted_by_the_id_of_their_role(iam: Entities) -
     assert (shown(iam, "by-role"), shown(iam, "by-session")) == (first, [f"{first}:s"])
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     "principal",
     [

@@ -30,6 +30,7 @@ def describe_key(key: Any) -> bytes:
     return bytes(key.public_bytes(serialization.Encoding.DER, form))
 
 
+@pytest.mark.not_fast
 def test_an_uploaded_certificate_counts_until_it_is_stopped(people: People) -> None:
     people.create_user("ann")
     body = make_certificate()
@@ -47,6 +48,7 @@ def test_an_uploaded_certificate_counts_until_it_is_stopped(people: People) -> N
     assert people.do("ListSigningCertificates", user_name="ann")["certificates"] == []
 
 
+@pytest.mark.not_fast
 def test_a_certificate_is_made_with_its_key(people: People) -> None:
     ann = people.create_manager("ann")
     made = people.do("CreateSigningCertificate", ann)["certificate"]
@@ -60,6 +62,7 @@ def test_a_certificate_is_made_with_its_key(people: People) -> None:
     assert people.accounts.user_credentials(ann).private_key == made["private_key"]
 
 
+@pytest.mark.not_fast
 def test_a_user_has_two(people: People) -> None:
     for _ in range(2):
         people.do("UploadSigningCertificate", certificate_body=make_certificate())
@@ -73,6 +76,7 @@ def test_a_user_has_two(people: People) -> None:
     assert len(people.page_all("ListSigningCertificates", "certificates")) == 2
 
 
+@pytest.mark.not_fast
 def test_a_certificate_is_one_users_of_the_account(people: People) -> None:
     people.create_user("ann")
     body = make_certificate()
@@ -95,6 +99,7 @@ def test_another_accounts_certificate_is_not_reached(people: People) -> None:
         assert caught.value.code == "NoSuchEntity"
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("body", "code"),
     [

@@ -53,6 +53,7 @@ def test_a_root_is_told_in_its_own_form_and_is_no_user(people: People) -> None:
         people.create_user(ROOT.user_name)
 
 
+@pytest.mark.not_fast
 def test_who_gives_no_name_is_told_of_itself(people: People) -> None:
     ann = people.create_manager("ann")
     assert people.do("GetUser", ann)["user"]["user_name"] == "ann"
@@ -66,6 +67,7 @@ def test_a_roles_session_has_to_name_a_user(people: People) -> None:
     assert caught.value.code == "ValidationError"
 
 
+@pytest.mark.not_fast
 def test_users_are_listed_by_name_without_case_in_pages(people: People) -> None:
     for name in ("Ad", "ac", "Ab", "aa", "_z"):
         people.create_user(name, path="/x/")
@@ -118,6 +120,7 @@ def test_a_user_goes_only_when_it_has_nothing_left(people: People) -> None:
     assert people.state.query("select * from iam_tags") == []
 
 
+@pytest.mark.not_fast
 def test_tags_change_one_by_one(people: People) -> None:
     people.create_user("ann", tags=[{"key": "Team", "value": "red"}])
     tags = [{"key": "team", "value": "blue"}, {"key": "cost", "value": "1"}]
@@ -147,6 +150,7 @@ def test_there_is_an_end_to_the_users_of_an_account(
     assert caught.value.code == "LimitExceeded"
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     "params",
     [
@@ -196,6 +200,7 @@ def test_a_user_is_shut_out_and_let_in_again(people: People) -> None:
         people.do("UpdateUser", user_name=ROOT.user_name, enabled=False)
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("members", "words"),
     [
