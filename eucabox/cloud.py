@@ -18,6 +18,7 @@ from eucabox.bucket import Store
 from eucabox.config import Config
 from eucabox.ec2 import instances
 from eucabox.ec2.bundle_tasks import BundleTasks
+from eucabox.ec2.exports import Exports
 from eucabox.errors import DataFolderInUse, DataFolderUnusable, Fault, FilesOfAnotherUser
 from eucabox.events import EventLog
 from eucabox.iam import account_limits, credentials_folder
@@ -29,6 +30,7 @@ from eucabox.mail import MailQueue, MailSender
 from eucabox.mail import settings as mail_settings
 from eucabox.network import last_settings
 from eucabox.node import Node
+from eucabox.operator.backup import restore_folder
 from eucabox.operator.findings import Findings
 from eucabox.process_lock import ProcessLock
 from eucabox.s3 import bucket_policies
@@ -62,6 +64,10 @@ class Cloud:
             acquired = self._lock.acquire()
         if not acquired:
             raise DataFolderInUse(folder=data, pid=self._lock.holder())
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._lock.release)
+            restore_folder.refuse_unfinished(data)
+            undo.pop_all()
         if not (data / "eucabox.db").exists():
             configuration.keep_names(config)
         self._status = data / "run" / "status.json"
@@ -92,6 +98,7 @@ class Cloud:
         self.bundles = BundleTasks(
             config, self.state, self.store, self.accounts, self.images, self.node
         )
+        self.exports = Exports(config, self.state, self.images, self.node)
         self.findings = Findings(lambda: self.config)
 
     def _open_sign_up(self, data: Path) -> None:
@@ -123,6 +130,7 @@ class Cloud:
         self.images.start()
         self.node.start()
         self.bundles.start()
+        self.exports.start()
         self.lifecycle.start()
         self._mail_sender.start()
         if self.first_run.ensure_code():
@@ -132,6 +140,7 @@ class Cloud:
                 self.first_run.file,
             )
         threading.Thread(target=self._write_status, name="status", daemon=True).start()
+        self.state.release()
 
     def note(self, component: str, problem: str) -> None:
         """Record a component's problem for `eucabox status`; "" clears it."""
@@ -204,6 +213,7 @@ class Cloud:
         self._mail_sender.close()
         self.accounts.key_use.close()
         self.lifecycle.close()
+        self.exports.close()
         self.bundles.close()
         self.node.stop()
         self.images.close()

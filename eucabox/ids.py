@@ -118,6 +118,7 @@ def _http_date(moment: datetime) -> str:
     return format_datetime(moment, usegmt=True)
 
 
+@lru_cache(256)  # a row's time is shown in several places
 def parse_time(text: str) -> datetime:
     """Read what `time_text` wrote."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -12,6 +12,7 @@ import logging.handlers
 import os
 import re
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
@@ -51,6 +52,7 @@ MOST_RECENT, LONGEST_RECENT = 2000, 4000  # lines, and characters of each
 BARE = re.compile(r"[A-Za-z0-9_.:/@+,%-]+")
 FIELD = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?: |$)')
 ROLE = re.compile(r"role=([a-z]+) ")
+NAMED = frozenset({"role", "instance"})  # facts that have their own place in a line
 INSTANCE = re.compile(r"i-[0-9a-f]{17}")
 # What a record would gather of threads and processes, and no line says.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -70,9 +72,10 @@ class about:  # noqa: N801  # it reads as a verb: `with logs.about(...)`
         self._token: Token[Mapping[str, str]] | None = None
 
     def __enter__(self) -> None:
-        known = _about.get()
-        if not self._facts.items() <= known.items():
-            facts = {key: value for key, value in self._facts.items() if value}
+        known, facts = _about.get(), self._facts
+        if not known or not facts.items() <= known.items():
+            if "" in facts.values():
+                facts = {key: value for key, value in facts.items() if value}
             self._token = _about.set({**known, **facts})
 
     def __exit__(self, *exception: object) -> None:
@@ -98,6 +101,17 @@ class one_line:  # noqa: N801
         _log(self._log, self._facts)
 
 
+def write_facts(facts: Mapping[str, str]) -> str:
+    """Return facts as they stand in a line, to be a part of one for `say_line`."""
+    return _join(facts)
+
+
+def say_line(log: logging.Logger, line: str) -> None:
+    """Log a line that is written already, from its role on, as `write_facts` does."""
+    if log.isEnabledFor(logging.INFO):
+        log.handle(_make_record(log, {}, line))
+
+
 def say(log: logging.Logger, **facts: object) -> None:
     """Log facts as a line, or add them to the one that is being gathered."""
     line = _line.get()
@@ -108,11 +122,21 @@ def say(log: logging.Logger, **facts: object) -> None:
 
 
 def _log(log: logging.Logger, facts: Mapping[str, object]) -> None:
-    # As `log.info` does, without a walk up the stack for a place in the source that no line says.
+    # As `log.info` does, without what a record finds out of its place in the source and its thread.
     if log.isEnabledFor(logging.INFO):
-        log.handle(
-            log.makeRecord(log.name, logging.INFO, "", 0, "", (), None, extra={"facts": facts})
-        )
+        log.handle(_make_record(log, facts))
+
+
+def _make_record(
+    log: logging.Logger, facts: Mapping[str, object], line: str = ""
+) -> logging.LogRecord:
+    record, created = logging.LogRecord.__new__(logging.LogRecord), time.time()
+    record.__dict__.update(_RECORD, name=log.name, created=created, facts=facts, line=line)
+    record.msecs = created % 1 * 1000
+    return record
+
+
+_RECORD = vars(logging.LogRecord("", logging.INFO, "", 0, "", (), None))
 
 
 class Format(logging.Formatter):
@@ -124,25 +148,25 @@ class Format(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of ASCII."""
-        facts = self._facts(record)
-        texts = [_text(value) for value in facts.values()]
-        joined = "".join(texts)
-        plain = "" not in texts and len(joined) < LONGEST and BARE.fullmatch(joined)
-        if not plain:
-            texts = [_quote(key, text) for key, text in zip(facts, texts, strict=True)]
-        return " ".join([f"{key}={text}" for key, text in zip(facts, texts, strict=True)])
+        if line := getattr(record, "line", ""):
+            return f"{f'time={_time(record.created)} ' if self._dated else ''}level=info {line}"
+        return _join(self._facts(record))
 
     def _facts(self, record: logging.LogRecord) -> dict[str, object]:
-        own = dict(getattr(record, "facts", ()))
+        own, known = dict(getattr(record, "facts", ())), dict(_about.get())
+        dated: dict[str, object] = {"time": _time(record.created)} if self._dated else {}
+        if not record.msg and not record.exc_info and NAMED.isdisjoint((*own, *known)):
+            dated["level"] = LEVELS.get(record.levelname) or record.levelname.lower()
+            dated["role"] = _role(record.name, own)
+            return {**dated, **known, **own}
         message = record.getMessage() if record.msg else ""
         role_prefix = ROLE.match(record.msg) if message and isinstance(record.msg, str) else None
         if role_prefix:
             message = message[role_prefix.end() :]
-        known = dict(_about.get())
         instance = known.pop("instance", "") or own.pop("instance", "") or _instance(record)
         role = (role_prefix and role_prefix[1]) or known.pop("role", "") or _role(record.name, own)
         return {
-            **({"time": _time(record.created)} if self._dated else {}),
+            **dated,
             "level": LEVELS.get(record.levelname) or record.levelname.lower(),
             "role": role,
             **known,
@@ -171,13 +195,14 @@ class LogFile(logging.handlers.RotatingFileHandler):
 
     broken = False
     _size = 0
+    _descriptor = -1
 
     def _open(self) -> io.TextIOWrapper:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(self.baseFilename, flags, 0o640)
         with contextlib.suppress(OSError):  # another's file, or a pipe
             os.fchmod(descriptor, 0o640)
-        self._size = os.fstat(descriptor).st_size
+        self._size, self._descriptor = os.fstat(descriptor).st_size, descriptor
         return os.fdopen(descriptor, "a", encoding="ascii", errors="backslashreplace")
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -188,7 +213,7 @@ class LogFile(logging.handlers.RotatingFileHandler):
             if self.stream is None:
                 self.stream = self._open()
             line = f"{self.format(record)}\n".encode("ascii", "backslashreplace")
-            self._size += os.write(self.stream.fileno(), line)
+            self._size += os.write(self._descriptor, line)
         except Exception:
             self.handleError(record)
 
@@ -298,9 +323,16 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+def _join(facts: Mapping[str, object]) -> str:
+    texts = [each if isinstance(each, str) else _text(each) for each in facts.values()]
+    joined = "".join(texts)
+    plain = "" not in texts and len(joined) < LONGEST and BARE.fullmatch(joined)
+    if not plain:
+        texts = [_quote(key, text) for key, text in zip(facts, texts, strict=True)]
+    return " ".join([f"{key}={text}" for key, text in zip(facts, texts, strict=True)])
+
+
 def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 

@@ -61,6 +61,7 @@ def test_the_docs_have_no_other_commands() -> None:
     assert sorted(line.split("`")[1].split()[1:] for line in lines) == [list(each) for each in ALL]
 
 
+@pytest.mark.not_fast
 def test_help_does_not_load_the_doors() -> None:
     script = (
         "import sys; from click.testing import CliRunner; from eucabox.cli import main;"
@@ -147,6 +148,7 @@ def test_an_endpoint_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) -
     assert (shown.exit_code, "EC2_URL is 'garbage'" in shown.output) == (1, True)
 
 
+@pytest.mark.not_fast
 def test_only_a_whole_bundle_is_uploaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("EC2_URL", "S3_URL", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
@@ -440,6 +442,7 @@ def rescanned(*rows: tuple[str, str]) -> list[dict[str, str]]:
     return [{"bucket": name, "state": state, "objects": "3"} for name, state in rows]
 
 
+@pytest.mark.not_fast
 def test_a_rescan_is_followed_until_each_bucket_is_read(
     config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,6 +457,7 @@ def test_a_rescan_is_followed_until_each_bucket_is_read(
     assert answers == []
 
 
+@pytest.mark.not_fast
 def test_a_rescan_that_a_restart_has_ended_is_not_waited_for(
     config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

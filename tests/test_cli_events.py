@@ -73,6 +73,7 @@ def test_more_than_a_page_is_printed_whole_and_once(
     assert len(show(file, "--last", "100")) == 10
 
 
+@pytest.mark.not_fast
 def test_it_goes_on_with_what_comes(file: Path, state: State) -> None:
     record(state, 1)
     argv = [sys.executable, "-m", "eucabox", "-c", str(file), "events", "--follow", "-n", "1"]

@@ -30,6 +30,7 @@ def run(file: Path, *arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.mark.not_fast
 def test_keys_come_from_a_file_and_go(file: Path, accounts: Accounts, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps({"keys": [Issuer(URL).jwk()]}))
@@ -49,6 +50,7 @@ def test_keys_come_from_a_file_and_go(file: Path, accounts: Accounts, tmp_path: 
     assert run(file, "list")[1].count("keys fetched") == 2
 
 
+@pytest.mark.not_fast
 def test_what_is_no_key_set_is_refused(file: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     for text in ("{", "[]", '{"keys": []}', '{"keys": [{"kty": "oct"}]}'):
@@ -58,6 +60,7 @@ def test_what_is_no_key_set_is_refused(file: Path, tmp_path: Path) -> None:
     assert run(file, "list")[1].count("keys fetched") == 2
 
 
+@pytest.mark.not_fast
 def test_a_url_that_no_account_has(file: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps({"keys": [Issuer(URL).jwk()]}))

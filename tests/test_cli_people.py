@@ -137,6 +137,7 @@ def test_groups_have_members(eucabox: Commands) -> None:
     assert "ACCOUNT/NAME" in eucabox.run("group", "create", "staff", status=2)
 
 
+@pytest.mark.not_fast
 def test_certificates_are_made_uploaded_and_stopped(
     eucabox: Commands, tmp_path: Path, accounts: Accounts
 ) -> None:

@@ -38,6 +38,7 @@ def asked(file: Path, command: str) -> Any:
     return json.loads(shown.output)
 
 
+@pytest.mark.not_fast
 def test_status_and_doctor_name_an_instance_that_is_not_well(tmp_path: Path) -> None:
     file = written(tmp_path)
     cloud = Cloud(configuration.load(file))
@@ -53,6 +54,7 @@ def test_status_and_doctor_name_an_instance_that_is_not_well(tmp_path: Path) -> 
         cloud.close()
 
 
+@pytest.mark.not_fast
 def test_doctor_does_not_wait_for_a_libvirt_that_does_not_answer(
     tmp_path: Path, silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

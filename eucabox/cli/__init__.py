@@ -44,7 +44,10 @@ class Commands(click.Group):
         "account": "accounts",
         "mail": "mail",
         "image": "image",
+        "instance": "exports",
         "bucket": "bucket",
+        "backup": "backup",
+        "restore": "backup",
         "demo": "demo",
     }
 

@@ -5,6 +5,7 @@ import click
 from eucabox.cli import CommandContext
 from eucabox.cli.bucket import find_buckets
 from eucabox.cli.opened_accounts import AS_JSON, open_all, pick, show
+from eucabox.cli.recording import record_as
 from eucabox.cli.sign_up import account
 from eucabox.iam import account_records
 from eucabox.iam.accounts import ADMINISTRATOR
@@ -17,6 +18,7 @@ __all__ = ["account"]
 @click.option("--email", default="", help="The address that access lists may name it by.")
 @AS_JSON
 @click.pass_obj
+@record_as("CreateAccount")
 def create_account(settings: CommandContext, name: str, email: str, as_json: bool) -> None:
     """Make an account whose root has its name, an access key and a certificate."""
     root = open_all(settings.config).accounts.create_user(name, email)
@@ -37,6 +39,7 @@ def list_accounts(settings: CommandContext, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--recursive", is_flag=True, help="With its users, groups, roles and policies.")
 @click.pass_obj
+@record_as("DeleteAccount")
 def delete_account(settings: CommandContext, name: str, recursive: bool) -> None:
     """Delete an account that has no instances, images and buckets."""
     owners = {row["owner_id"] for row in find_buckets(settings.config)}

@@ -23,9 +23,25 @@ EVERY = 0.3  # seconds between two looks at a running cloud
 Row = dict[str, Any]
 
 
-@click.group()
+class BucketCommands(click.Group):
+    """The group's commands; `mirror`, which is an S3 client, is imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), "mirror"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command."""
+        if cmd_name == "mirror":
+            from eucabox.cli.mirror.command import mirror
+
+            return mirror
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=BucketCommands)
 def bucket() -> None:
-    """List the buckets of all accounts; read folders that were changed by hand again."""
+    """List and mirror the buckets of all accounts; read again what was changed by hand."""
 
 
 @bucket.command("list")

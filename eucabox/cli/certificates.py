@@ -7,6 +7,7 @@ import click
 
 from eucabox.cli import CommandContext
 from eucabox.cli.opened_accounts import AS_JSON, open_all, open_user, pick, show
+from eucabox.cli.recording import record_as
 from eucabox.iam import signing_certificates
 
 
@@ -19,7 +20,8 @@ def cert() -> None:
 @click.argument("user")
 @AS_JSON
 @click.pass_obj
-def create_certificate(settings: CommandContext, user: str, as_json: bool) -> None:
+@record_as("CreateSigningCertificate")
+def create_certificate(settings: CommandContext, user: str, as_json: bool) -> list[str]:
     """Make a certificate of a user and its private key, and print both as PEM."""
     opened = open_all(settings.config)
     caller, row = opened.find_user(user)
@@ -30,21 +32,24 @@ def create_certificate(settings: CommandContext, user: str, as_json: bool) -> No
     if as_json:
         facts = {"certificate_id": certificate_id, "certificate": certificate}
         click.echo(json.dumps({**facts, "private_key": private_key}))
-        return
-    click.echo(f"{certificate}{private_key}", nl=False)
+    else:
+        click.echo(f"{certificate}{private_key}", nl=False)
+    return [certificate_id]
 
 
 @cert.command("upload")
 @click.argument("user")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
-def upload_certificate(settings: CommandContext, user: str, file: Path) -> None:
+@record_as("UploadSigningCertificate")
+def upload_certificate(settings: CommandContext, user: str, file: Path) -> list[str]:
     """Give a user a certificate, a PEM file, whose private key it keeps itself."""
     with file.open("rb") as opened_file:
         text = opened_file.read(signing_certificates.LONGEST_BODY + 1).decode("utf-8", "replace")
     opened, row = open_user(settings.config, user)
     made = signing_certificates.upload_certificate(opened.state, row, text)
     click.echo(made["certificate_id"])
+    return [made["certificate_id"]]
 
 
 @cert.command("list")
@@ -62,6 +67,7 @@ def list_certificates(settings: CommandContext, user: str, as_json: bool) -> Non
 @click.argument("user")
 @click.argument("certificate_id")
 @click.pass_obj
+@record_as("DeleteSigningCertificate")
 def delete_certificate(settings: CommandContext, user: str, certificate_id: str) -> None:
     """Delete a certificate of a user."""
     opened, row = open_user(settings.config, user)
@@ -72,6 +78,7 @@ def delete_certificate(settings: CommandContext, user: str, certificate_id: str)
 @click.argument("user")
 @click.argument("certificate_id")
 @click.pass_obj
+@record_as("UpdateSigningCertificate")
 def deactivate_certificate(settings: CommandContext, user: str, certificate_id: str) -> None:
     """Stop a certificate: nothing more is registered that it signed."""
     _set_status(settings, user, certificate_id, "Inactive")
@@ -81,6 +88,7 @@ def deactivate_certificate(settings: CommandContext, user: str, certificate_id: 
 @click.argument("user")
 @click.argument("certificate_id")
 @click.pass_obj
+@record_as("UpdateSigningCertificate")
 def activate_certificate(settings: CommandContext, user: str, certificate_id: str) -> None:
     """Let a certificate that was stopped be used again."""
     _set_status(settings, user, certificate_id, "Active")

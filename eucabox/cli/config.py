@@ -72,12 +72,12 @@ def _describe(config: Config) -> list[str]:
     return [f"The configuration is right ({where}).", *lines]
 
 
-def _text(key: str, value: Any) -> str:
+def _text(key: str, value: object) -> str:
     value = _plain(key, value)
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
-def _plain(key: str, value: Any) -> Any:
+def _plain(key: str, value: object) -> object:
     if key in SECRETS:
         return HIDDEN
     return str(value) if isinstance(value, Path) else value

@@ -228,7 +228,7 @@ def _image(user: Client, place: DemoPlace, steps: Steps) -> str:
     return _find_image(user.ec2(), name) or _install_guest(user, made, place, digest, steps)
 
 
-def _find_image(ec2: Any, name: str) -> str:
+def _find_image(ec2: BotoClient, name: str) -> str:
     filters = [{"Name": "name", "Values": [name]}, {"Name": "image-type", "Values": ["machine"]}]
     images = ec2.describe_images(Owners=["self"], Filters=filters)["Images"]
     available = [each["ImageId"] for each in images if each["State"] == "available"]
@@ -238,7 +238,7 @@ def _find_image(ec2: Any, name: str) -> str:
 def _install_guest(
     user: Client, made: tiny_guest.TinyGuest, place: DemoPlace, digest: str, steps: Steps
 ) -> str:
-    def install(file: Path, **members: Any) -> str:
+    def install(file: Path, **members: str) -> str:
         prefix = f"{file.stem}-{digest}"
         return image.install_file(user, file, place.bucket, steps, prefix=prefix, **members)
 

@@ -2,13 +2,14 @@
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import click
 from botocore.exceptions import ClientError
 
-from eucabox.cli.client import Client
+from eucabox.cli.client import BotoClient, Client
 from eucabox.cli.progress import Steps
 
 END_SECONDS = 180
@@ -44,7 +45,7 @@ def remove(user: Client, traces: DemoTraces, steps: Steps) -> None:
         shutil.rmtree(traces.folder, ignore_errors=True)
 
 
-def _end_instances(ec2: Any, name: str) -> None:
+def _end_instances(ec2: BotoClient, name: str) -> None:
     states = ["pending", "running", "stopping", "stopped", "shutting-down"]
     filters = [
         {"Name": "key-name", "Values": [name]},
@@ -58,19 +59,19 @@ def _end_instances(ec2: Any, name: str) -> None:
         time.sleep(1)
 
 
-def _list_instances(ec2: Any, filters: list[dict[str, Any]]) -> list[str]:
+def _list_instances(ec2: BotoClient, filters: list[dict[str, Any]]) -> list[str]:
     rows = ec2.describe_instances(Filters=filters)["Reservations"]
     return [each["InstanceId"] for row in rows for each in row["Instances"]]
 
 
-def _remove_images(ec2: Any, traces: DemoTraces) -> None:
+def _remove_images(ec2: BotoClient, traces: DemoTraces) -> None:
     """Deregister the images from the demo's bucket: machines, kernels and ramdisks."""
     for each in ec2.describe_images(Owners=["self"])["Images"]:
         if each["ImageLocation"].startswith(f"{traces.bucket}/"):
             ec2.deregister_image(ImageId=each["ImageId"])
 
 
-def _remove_bucket(s3: Any, bucket: str) -> None:
+def _remove_bucket(s3: BotoClient, bucket: str) -> None:
     try:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             for each in page.get("Contents", []):
@@ -81,7 +82,7 @@ def _remove_bucket(s3: Any, bucket: str) -> None:
             raise
 
 
-def _ignore(code: str, call: Any, **members: Any) -> None:
+def _ignore(code: str, call: Callable[..., object], **members: object) -> None:
     try:
         call(**members)
     except ClientError as refused:

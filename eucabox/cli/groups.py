@@ -4,6 +4,7 @@ import click
 
 from eucabox.cli import CommandContext
 from eucabox.cli.opened_accounts import AS_JSON, OpenedAccounts, open_all, show
+from eucabox.cli.recording import record_as
 from eucabox.iam import account_records, groups, users
 from eucabox.iam.rows import GroupRow, UserRow
 
@@ -17,6 +18,7 @@ def group() -> None:
 @click.argument("name")
 @click.option("--path", default="/", show_default=True, help="The path in the group's ARN.")
 @click.pass_obj
+@record_as("CreateGroup")
 def create_group(settings: CommandContext, name: str, path: str) -> None:
     """Make a group ACCOUNT/NAME without members."""
     opened = open_all(settings.config)
@@ -55,6 +57,7 @@ def list_groups(settings: CommandContext, account: str, as_json: bool) -> None:
 @group.command("delete")
 @click.argument("name")
 @click.pass_obj
+@record_as("DeleteGroup")
 def delete_group(settings: CommandContext, name: str) -> None:
     """Delete a group ACCOUNT/NAME that has neither members nor policies."""
     opened = open_all(settings.config)
@@ -67,6 +70,7 @@ def delete_group(settings: CommandContext, name: str) -> None:
 @click.argument("name")
 @click.argument("user_name")
 @click.pass_obj
+@record_as("AddUserToGroup")
 def add_member(settings: CommandContext, name: str, user_name: str) -> None:
     """Make a user of the same account a member of the group ACCOUNT/NAME."""
     opened = open_all(settings.config)
@@ -77,6 +81,7 @@ def add_member(settings: CommandContext, name: str, user_name: str) -> None:
 @click.argument("name")
 @click.argument("user_name")
 @click.pass_obj
+@record_as("RemoveUserFromGroup")
 def remove_member(settings: CommandContext, name: str, user_name: str) -> None:
     """End a user's membership of the group ACCOUNT/NAME."""
     opened = open_all(settings.config)

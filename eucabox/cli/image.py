@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from eucabox.cli import client
 from eucabox.cli.client import BotoClient, Client
+from eucabox.cli.exports import export_image
 from eucabox.cli.progress import Steps
 from eucabox.errors import ImageNameExists
 from eucabox.hypervisor import architecture
@@ -56,6 +57,9 @@ class ImageCommands(click.Group):
 def image(context: click.Context, folder: Path | None) -> None:
     """Build, bundle, upload, register and list images, as a user of the cloud."""
     context.obj = folder
+
+
+image.add_command(export_image)
 
 
 @image.command()

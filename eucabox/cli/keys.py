@@ -6,6 +6,7 @@ import click
 
 from eucabox.cli import CommandContext
 from eucabox.cli.opened_accounts import AS_JSON, open_user, pick, show
+from eucabox.cli.recording import record_as
 from eucabox.iam import access_keys
 
 
@@ -18,14 +19,16 @@ def key() -> None:
 @click.argument("user")
 @AS_JSON
 @click.pass_obj
-def create_key(settings: CommandContext, user: str, as_json: bool) -> None:
+@record_as("CreateAccessKey")
+def create_key(settings: CommandContext, user: str, as_json: bool) -> list[str]:
     """Make an access key of a user; its secret is printed here alone."""
     opened, row = open_user(settings.config, user)
     made, secret = access_keys.create_access_key(opened.state, opened.accounts.seal, row)
     if as_json:
         click.echo(json.dumps({"access_key_id": made["access_key_id"], "secret": secret}))
-        return
-    click.echo(f"AWS_ACCESS_KEY_ID={made['access_key_id']}\nAWS_SECRET_ACCESS_KEY={secret}")
+    else:
+        click.echo(f"AWS_ACCESS_KEY_ID={made['access_key_id']}\nAWS_SECRET_ACCESS_KEY={secret}")
+    return [made["access_key_id"]]
 
 
 @key.command("list")
@@ -44,6 +47,7 @@ def list_keys(settings: CommandContext, user: str, as_json: bool) -> None:
 @click.argument("user")
 @click.argument("access_key_id")
 @click.pass_obj
+@record_as("DeleteAccessKey")
 def delete_key(settings: CommandContext, user: str, access_key_id: str) -> None:
     """Delete an access key of a user; it signs nothing more from then on."""
     opened, row = open_user(settings.config, user)
@@ -54,6 +58,7 @@ def delete_key(settings: CommandContext, user: str, access_key_id: str) -> None:
 @click.argument("user")
 @click.argument("access_key_id")
 @click.pass_obj
+@record_as("UpdateAccessKey")
 def deactivate_key(settings: CommandContext, user: str, access_key_id: str) -> None:
     """Stop an access key of a user."""
     _set_status(settings, user, access_key_id, "Inactive")
@@ -63,6 +68,7 @@ def deactivate_key(settings: CommandContext, user: str, access_key_id: str) -> N
 @click.argument("user")
 @click.argument("access_key_id")
 @click.pass_obj
+@record_as("UpdateAccessKey")
 def activate_key(settings: CommandContext, user: str, access_key_id: str) -> None:
     """Let an access key that was stopped be used again."""
     _set_status(settings, user, access_key_id, "Active")

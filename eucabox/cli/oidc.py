@@ -8,6 +8,7 @@ import click
 
 from eucabox.cli import CommandContext
 from eucabox.cli.data_owner import act_as_owner
+from eucabox.cli.recording import record_as
 from eucabox.cli.users import open_state
 from eucabox.config import Config
 from eucabox.errors import NoSuchIdentityProvider
@@ -51,6 +52,7 @@ def list_identity_providers(settings: CommandContext, as_json: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--account", default="", help="Only this account's provider, by its number.")
 @click.pass_obj
+@record_as("UpdateOpenIDConnectProviderKeys")
 def set_provider_keys(settings: CommandContext, url: str, file: Path, account: str) -> None:
     """Give the providers at URL the keys in FILE, a JSON Web Key Set: no others are fetched.
 

@@ -1,5 +1,5 @@
-"""`eucabox user create`, `delete`, `password` and `mfa-reset`: users in accounts, and accounts with
-a root."""
+"""`eucabox user create`, `email`, `delete`, `password` and others: users in accounts, and accounts
+with a root."""
 
 import sys
 
@@ -7,6 +7,7 @@ import click
 
 from eucabox.cli import CommandContext
 from eucabox.cli.opened_accounts import open_all
+from eucabox.cli.recording import record_as
 from eucabox.cli.users import user
 from eucabox.iam import login_profiles, mfa_devices, user_states, users
 
@@ -18,6 +19,7 @@ __all__ = ["user"]
 @click.option("--email", default="", help="The address that access lists may name it by.")
 @click.option("--path", default="/", help="The path in the ARN of a user of an account.")
 @click.pass_obj
+@record_as("CreateUser")
 def create_user(settings: CommandContext, name: str, email: str, path: str) -> None:
     """Make a user with an account, an access key and a certificate of its own.
 
@@ -36,10 +38,22 @@ def create_user(settings: CommandContext, name: str, email: str, path: str) -> N
     click.echo(f"  eucabox{option} credentials --user {made.user_name}")
 
 
+@user.command("email")
+@click.argument("name")
+@click.argument("address")
+@click.pass_obj
+@record_as("UpdateAccountEmail", user="name")
+def set_email(settings: CommandContext, name: str, address: str) -> None:
+    """Give the account of a user another e-mail address; '' takes it away."""
+    accounts = open_all(settings.config).accounts
+    accounts.set_email(accounts.user(name), address)
+
+
 @user.command("delete")
 @click.argument("name")
 @click.option("--recursive", is_flag=True, help="With its keys, certificates, groups and policies.")
 @click.pass_obj
+@record_as("DeleteUser", user="name")
 def delete_user(settings: CommandContext, name: str, recursive: bool) -> None:
     """Delete a user ACCOUNT/NAME; the root of an account goes with it by `account delete`."""
     opened = open_all(settings.config)
@@ -56,6 +70,7 @@ def delete_user(settings: CommandContext, name: str, recursive: bool) -> None:
 @user.command("disable")
 @click.argument("name")
 @click.pass_obj
+@record_as("UpdateUser", user="name")
 def disable_user(settings: CommandContext, name: str) -> None:
     """Shut out a user ACCOUNT/NAME: its access keys and its password are refused, its sessions end.
 
@@ -67,6 +82,7 @@ def disable_user(settings: CommandContext, name: str) -> None:
 @user.command("enable")
 @click.argument("name")
 @click.pass_obj
+@record_as("UpdateUser", user="name")
 def enable_user(settings: CommandContext, name: str) -> None:
     """Let a user in again that was shut out."""
     _set_enabled(settings, name, enabled=True)
@@ -85,6 +101,7 @@ def _set_enabled(settings: CommandContext, name: str, *, enabled: bool) -> None:
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--code", "gives_code", is_flag=True, help="Print a password to be changed at once.")
 @click.pass_obj
+@record_as("UpdateLoginProfile", user="name")
 def set_password(settings: CommandContext, name: str, from_stdin: bool, gives_code: bool) -> None:
     """Give a user, or the root of an account, a password to sign in with.
 
@@ -105,6 +122,7 @@ def set_password(settings: CommandContext, name: str, from_stdin: bool, gives_co
 @user.command("mfa-reset")
 @click.argument("name")
 @click.pass_obj
+@record_as("DeactivateMFADevice", user="name")
 def reset_mfa(settings: CommandContext, name: str) -> None:
     """Delete the MFA devices of a user, or of the root of an account, who lost them.
 

@@ -10,6 +10,7 @@ import click
 
 from eucabox.cli import CommandContext
 from eucabox.cli.opened_accounts import AS_JSON, open_account
+from eucabox.cli.recording import record_as
 from eucabox.errors import InvalidParameterCombination, InvalidParameterValue, NoSuchEntity
 from eucabox.iam import attached_policies, inline_policies, managed_policies, policy_versions
 from eucabox.iam.accounts import ADMINISTRATOR
@@ -33,7 +34,7 @@ def read_document(file: Path) -> str:
         raise InvalidParameterValue(parameter="FILE", value=str(file), reason=reason) from None
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print what an API would answer, with times as text."""
     click.echo(json.dumps(value, indent=1, default=datetime.isoformat))
 
@@ -50,6 +51,7 @@ def policy() -> None:
 @click.option("--path", default="/", show_default=True, help="The path in its ARN.")
 @click.option("--description", default="", help="What it is for.")
 @click.pass_obj
+@record_as("CreatePolicy")
 def create_policy(
     settings: CommandContext, name: str, file: Path, account: str, path: str, description: str
 ) -> None:
@@ -65,6 +67,7 @@ def create_policy(
 @click.argument("file", type=document_file)
 @account_option
 @click.pass_obj
+@record_as("CreatePolicyVersion")
 def update_policy(settings: CommandContext, name: str, file: Path, account: str) -> None:
     """Put another version of a managed policy in force; the oldest goes where there are five."""
     document = read_document(file)
@@ -129,6 +132,7 @@ def show_policy(settings: CommandContext, name: str, account: str, as_json: bool
 @click.argument("name")
 @account_option
 @click.pass_obj
+@record_as("DeletePolicy")
 def delete_policy(settings: CommandContext, name: str, account: str) -> None:
     """Delete a managed policy that is attached nowhere, with all its versions."""
     state, account_id = open_account(settings.config, account)
@@ -151,6 +155,7 @@ def owner_options(command: Any) -> Any:
 @click.argument("name")
 @owner_options
 @click.pass_obj
+@record_as("Attach*Policy")
 def attach_policy(settings: CommandContext, /, name: str, account: str, **owners: str) -> None:
     """Attach a managed policy, given by its name or ARN."""
     state, account_id = open_account(settings.config, account)
@@ -162,6 +167,7 @@ def attach_policy(settings: CommandContext, /, name: str, account: str, **owners
 @click.argument("name")
 @owner_options
 @click.pass_obj
+@record_as("Detach*Policy")
 def detach_policy(settings: CommandContext, /, name: str, account: str, **owners: str) -> None:
     """Detach a managed policy, given by its name or ARN."""
     state, account_id = open_account(settings.config, account)
@@ -174,6 +180,7 @@ def detach_policy(settings: CommandContext, /, name: str, account: str, **owners
 @click.argument("file", type=document_file)
 @owner_options
 @click.pass_obj
+@record_as("Put*Policy")
 def put_policy(
     settings: CommandContext, /, name: str, file: Path, account: str, **owners: str
 ) -> None:
@@ -188,6 +195,7 @@ def put_policy(
 @click.argument("name")
 @owner_options
 @click.pass_obj
+@record_as("Delete*Policy")
 def remove_policy(settings: CommandContext, /, name: str, account: str, **owners: str) -> None:
     """Take a policy of its own from a user, group or role."""
     state, account_id = open_account(settings.config, account)

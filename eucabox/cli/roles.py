@@ -9,6 +9,7 @@ import click
 from eucabox.cli import CommandContext
 from eucabox.cli.opened_accounts import AS_JSON, open_account
 from eucabox.cli.policies import account_option, document_file, print_json, read_document
+from eucabox.cli.recording import record_as
 from eucabox.iam import instance_profiles, roles
 from eucabox.iam.attached_policies import list_attached_arns
 from eucabox.iam.inline_policies import list_inline_policies
@@ -35,6 +36,7 @@ def role() -> None:
 @click.option("--path", default="/", show_default=True, help="The path in its ARN.")
 @click.option("--description", default="", help="What it is for.")
 @click.pass_obj
+@record_as("CreateRole")
 def create_role(
     settings: CommandContext,
     name: str,
@@ -107,6 +109,7 @@ def show_role(settings: CommandContext, name: str, account: str, as_json: bool) 
 @click.argument("file", type=document_file)
 @account_option
 @click.pass_obj
+@record_as("UpdateAssumeRolePolicy")
 def change_trust(settings: CommandContext, name: str, file: Path, account: str) -> None:
     """Let those assume a role whom the document in FILE names, and nobody else."""
     document = read_document(file)
@@ -118,6 +121,7 @@ def change_trust(settings: CommandContext, name: str, file: Path, account: str) 
 @click.argument("name")
 @account_option
 @click.pass_obj
+@record_as("DeleteRole")
 def delete_role(settings: CommandContext, name: str, account: str) -> None:
     """Delete a role that has no policies, with an instance profile of its name; its sessions
     end."""

@@ -7,6 +7,7 @@ import click
 
 from eucabox.cli import CommandContext
 from eucabox.cli.data_owner import act_as_owner
+from eucabox.cli.recording import record_as
 from eucabox.cli.users import open_state
 from eucabox.config import Config
 from eucabox.iam.accounts import Accounts
@@ -40,6 +41,7 @@ def list_requests(context: CommandContext, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--skip-confirmation", is_flag=True, help="Make the account active at once.")
 @click.pass_obj
+@record_as("ApproveSignUp", "bootstrap")
 def approve_request(context: CommandContext, name: str, skip_confirmation: bool) -> None:
     """Approve the request of a user NAME.
 
@@ -57,6 +59,7 @@ def approve_request(context: CommandContext, name: str, skip_confirmation: bool)
 @click.argument("name")
 @click.option("--reason", default="", help="What the person is told in the letter.")
 @click.pass_obj
+@record_as("RejectSignUp", "bootstrap")
 def reject_request(context: CommandContext, name: str, reason: str) -> None:
     """Reject the request of a user NAME; the name is free again."""
     open_sign_ups(context.config).reject(name, reason)

@@ -83,16 +83,6 @@ def user() -> None:
     """Make and list users."""
 
 
-@user.command("email")
-@click.argument("name")
-@click.argument("address")
-@click.pass_obj
-def set_email(settings: CommandContext, name: str, address: str) -> None:
-    """Give the account of a user another e-mail address; '' takes it away."""
-    accounts = open_accounts(settings.config)
-    accounts.set_email(accounts.user(name), address)
-
-
 @user.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj

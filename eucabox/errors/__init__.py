@@ -1,6 +1,7 @@
 """Every fault a caller can meet, as an AWS code and a text; never an HTTP status or an envelope."""
 
 from eucabox.errors.authorization import *
+from eucabox.errors.backup import *
 from eucabox.errors.bucket_settings import *
 from eucabox.errors.common import *
 from eucabox.errors.ec2 import *

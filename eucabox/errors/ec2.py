@@ -8,6 +8,11 @@ class InvalidNextToken(Fault):
     text = "The NextToken is not one that this cloud gave out. Begin again without it."
 
 
+class FilterLimitExceeded(Fault):
+    code = "FilterLimitExceeded"
+    text = "A request takes at most {most}; {count} were sent."
+
+
 class InstanceNotFound(Fault):
     code, text = "InvalidInstanceID.NotFound", "The instance ID '{id}' does not exist."
 
@@ -301,6 +306,27 @@ class InstanceGone(Fault):
 
 class SnapshotFailed(Fault):
     code, text = "Server.InternalError", "The disk can't be copied: {reason}."
+
+
+class ExportFailed(Fault):
+    code, text = "Server.InternalError", "The export failed: {reason}."
+
+
+class ExportNotFound(Fault):
+    code = "InvalidParameterValue"
+    text = (
+        "There is no export {id}: it is over, or eucabox was started again meanwhile. Begin it"
+        " once more."
+    )
+
+
+class NotExportable(Fault):
+    code, text = "IncorrectState", "{id} can't be exported: {reason}"
+
+
+class TooManyExports(Fault):
+    code = "RequestLimitExceeded"
+    text = "{count} exports wait already. Try again once some of them are over."
 
 
 class BundleFailed(Fault):

@@ -387,6 +387,15 @@ class StoreInUse(Fault):
     text = "{folder} is in use by process {pid}: stop that eucabox, or set [buckets] path."
 
 
+class FileSystemUnfit(Fault):
+    code = "ConfigError"
+    text = (
+        "The file system of {folder} does not {what}: {reason}. Buckets would lose objects there:"
+        " set [buckets] path to another one; docs/scaling.md says which will do."
+    )
+    exit_status = 78
+
+
 class PartNumberBeyond(Fault):
     code = "InvalidPart"
     text = "The requested partnumber is not satisfiable"

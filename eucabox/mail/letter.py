@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 
 from eucabox import ascii_text
@@ -38,6 +36,9 @@ def is_address(text: str) -> bool:
 
 def make_message(letter: Letter, mail_id: str, created: datetime, sender: str) -> EmailMessage:
     """Return the message of a letter; the same letter always has the same Message-ID."""
+    from email.headerregistry import Address  # with the parser of headers, for a letter that leaves
+    from email.policy import SMTP
+
     message = EmailMessage(SMTP)
     message["From"] = Address("eucabox", addr_spec=sender)
     # by its parts, which are quoted where they need it, as one with two dots in a row

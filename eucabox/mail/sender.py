@@ -4,13 +4,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from eucabox import logs
 from eucabox.config import Config
 from eucabox.errors import Fault, NoSuchMail
 from eucabox.mail.letter import make_message
 from eucabox.mail.queue import MailQueue, hide_codes, pause_after
-from eucabox.mail.smtp import DeliveryError, SmtpClient
+
+if TYPE_CHECKING:
+    from eucabox.mail.smtp import DeliveryError, SmtpClient
 
 log = logging.getLogger("eucabox.mail")
 # Seconds between two looks at the queue. Nobody wakes the thread: how long a request takes must
@@ -39,7 +42,7 @@ class MailSender:
         self._queue = queue
         self._note = note
         self._tidy = tidy
-        self._client = SmtpClient()
+        self._client: SmtpClient | None = None  # once there is a letter
         self._problem = ""
         self._failures = 0  # of the server, one after the other
         self._resume = 0.0  # monotonic: not before this is the server tried again
@@ -56,7 +59,8 @@ class MailSender:
         """Stop the thread; a letter on its way waits for the next start."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._client.close()
+            if self._client is not None:
+                self._client.close()
             self._thread.join(STOP_WAIT)
 
     def _run(self) -> None:
@@ -93,6 +97,8 @@ class MailSender:
 
     def _send(self, mail_id: str) -> bool:
         """Try one letter; tell whether the server may take another."""
+        from eucabox.mail.smtp import DeliveryError, SmtpClient  # many clouds write no letters
+
         mail = self._get_config().mail
         try:
             letter, created = self._queue.begin_try(mail_id)
@@ -103,6 +109,9 @@ class MailSender:
             failure = DeliveryError(str(unreadable), is_final=True, is_of_server=False)
             self._handle_failure(mail_id, failure, failure.reason)
             return True
+        self._client = self._client or SmtpClient()
+        if self._stopping.is_set():
+            return False
         try:
             self._client.deliver(mail, message, letter.recipient)
         except DeliveryError as refusal:
@@ -115,7 +124,7 @@ class MailSender:
         self._set_problem("")
         return True
 
-    def _handle_failure(self, mail_id: str, failure: DeliveryError, problem: str) -> None:
+    def _handle_failure(self, mail_id: str, failure: "DeliveryError", problem: str) -> None:
         if failure.is_final:
             self._queue.mark_failed(mail_id, problem)
         else:

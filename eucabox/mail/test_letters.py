@@ -6,7 +6,6 @@ from eucabox import ids
 from eucabox.config import MailSection
 from eucabox.errors import MailNotTaken
 from eucabox.mail.letter import Letter, make_message
-from eucabox.mail.smtp import DeliveryError, SmtpClient
 
 SUBJECT = "[eucabox] test"
 BODY = "This is a test: the mail server takes the letters of this cloud.\n"
@@ -14,6 +13,8 @@ BODY = "This is a test: the mail server takes the letters of this cloud.\n"
 
 def send_test_letter(mail: MailSection, recipient: str) -> None:
     """Hand a test letter to the server; raises MailNotTaken with what that answered."""
+    from eucabox.mail.smtp import DeliveryError, SmtpClient
+
     letter = Letter(recipient, SUBJECT, BODY)
     message = make_message(letter, ids.new("mail"), datetime.now(UTC), mail.sender)
     try:

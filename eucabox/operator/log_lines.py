@@ -53,14 +53,14 @@ class ChosenLines:
 
 def parse_since(text: str) -> str:
     """Return a time of the log from an age such as 10m or a time; raises ValueError."""
-    if age := AGE.fullmatch(text):
-        span = timedelta(**{UNITS[age[2]]: int(age[1])})
-        try:
+    try:
+        if age := AGE.fullmatch(text):
+            span = timedelta(**{UNITS[age[2]]: int(age[1])})
             return ids.time_text(datetime.now(UTC) - span)
-        except OverflowError as problem:  # before the year 1
-            raise ValueError(str(problem)) from None
-    given = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return ids.time_text(given if given.tzinfo else given.replace(tzinfo=UTC))
+        given = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return ids.time_text(given if given.tzinfo else given.replace(tzinfo=UTC))
+    except OverflowError as problem:  # before the year 1, or after 9999, in UTC
+        raise ValueError(str(problem)) from None
 
 
 def read_newest(config: Config, choice: LogChoice, most: int) -> ChosenLines:

@@ -107,6 +107,7 @@ def test_names_and_reasons_are_one_line_and_bounded(log: EventLog, state: State)
     assert row["reason"].isprintable()
 
 
+@pytest.mark.not_fast
 def test_who_subscribed_hears_of_topics_at_once_and_of_events_once_they_are_written(
     log: EventLog, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,6 @@ from click.testing import CliRunner, Result
 
 from eucabox import config as configuration
 from eucabox.cli import main
-from eucabox.iam import passwords
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.sign_up import AccountForm, SignUps
 from eucabox.iam.sign_up.attempts import Attempts
@@ -27,11 +26,6 @@ tls = none
 port = {port}
 administrator = operator@example.com
 """
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "COST", 64)
 
 
 @pytest.fixture

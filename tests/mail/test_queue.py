@@ -100,7 +100,7 @@ def test_a_letter_waits_for_its_pause_and_others_go_first(mails: MailQueue, stat
     first, second = mails.post(letter()), mails.post(letter())
     mails.begin_try(first)
     assert mails.list_due() == [second]
-    rewind(state, first, "tried_clock", 15)
+    rewind(state, first, "tried_clock", 16)
     assert mails.list_due() == [second, first]
 
 
@@ -108,7 +108,7 @@ def test_what_is_too_old_is_given_up_with_its_reason(mails: MailQueue, state: St
     old, tried, young = (mails.post(letter()) for _ in range(3))
     mails.note_problem(tried, "450 later")
     for each in (old, tried):
-        rewind(state, each, "created_clock", 3600)
+        rewind(state, each, "created_clock", 3601)
     assert mails.give_up_old(1, "connection refused") == [old, tried]
     problems = {row["mail_id"]: row["problem"] for row in mails.list_all()}
     assert problems == {old: "connection refused", tried: "450 later", young: ""}

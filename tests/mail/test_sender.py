@@ -54,6 +54,7 @@ def desk(config: Config, state: State, monkeypatch: pytest.MonkeyPatch) -> Itera
     made.sender.close()
 
 
+@pytest.mark.not_fast
 def test_a_server_that_is_down_and_comes_up_gets_every_letter_once(desk: Desk) -> None:
     handler = Handler()
     desk.post("ann@example.com")
@@ -68,6 +69,7 @@ def test_a_server_that_is_down_and_comes_up_gets_every_letter_once(desk: Desk) -
     assert desk.notes[-1] == ""
 
 
+@pytest.mark.not_fast
 def test_a_refused_recipient_is_given_up_and_the_others_get_theirs(desk: Desk) -> None:
     handler = Handler(replies={"ann@example.com": f"550 no: {LINK}", "bob@example.com": "450 no"})
     for name in ("ann", "bob", "carl"):

@@ -119,6 +119,7 @@ def test_a_server_without_starttls_gets_nothing() -> None:
     assert handler.letters == []
 
 
+@pytest.mark.not_fast
 def test_a_wrong_login_is_the_servers_trouble_and_shows_no_password(certificate: Files) -> None:
     with post_office.serve(Handler(), tls="implicit", files=certificate) as port:
         keys = {"tls": "implicit", "ca_file": str(certificate[0]), "login": "cloud"}
@@ -161,12 +162,14 @@ def test_a_servers_words_are_one_bounded_line_without_control_characters() -> No
     assert failure.reason.isprintable()
 
 
+@pytest.mark.not_fast
 def test_nobody_there() -> None:
     port = post_office.find_port()
     assert fail(port).reason == f"localhost port {port}: Connection refused"
     assert fail(25, server="no-such-host.invalid").is_of_server
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("lines", "pause", "keys"),
     [
@@ -194,6 +197,7 @@ def test_a_slow_server_is_cut_off_in_time(
     assert took < 5
 
 
+@pytest.mark.not_fast
 def test_a_letter_that_is_on_its_way_can_be_cut_off() -> None:
     client = SmtpClient()
     message = make_message(LETTER, "mail-1", datetime.now(UTC), MAIL.sender)

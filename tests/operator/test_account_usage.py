@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from eucabox.config import LimitsSection
 from eucabox.iam.account_limits import read_own
 from eucabox.iam.account_policies import put_policy
@@ -24,6 +26,7 @@ def test_each_account_is_counted_for_itself(accounts: Accounts, state: State) ->
     assert usage["gone"] == {"buckets": 1, "account_mb": 1}
 
 
+@pytest.mark.not_fast
 def test_an_accounts_own_limits_stand_before_the_others(accounts: Accounts, state: State) -> None:
     alice = accounts.create_user("alice")
     numbers = {"ec2:quota-vminstancenumber": 2, "iam:quota-usernumber": 5}

@@ -74,7 +74,13 @@ def test_a_service_remembers_what_it_gave_to_the_journal(
     assert abs(ids.parse_time(lines[0]["time"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize("text", ["", "10", "x", "9999999d", "999999d", "2026-13-01", "10m "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "10", "x", "9999999d", "999999d", "2026-13-01", "10m "),
+        *("0001-01-01T00:00+23:00", "9999-12-31T23:59-23:00"),
+    ],
+)
 def test_what_is_neither_age_nor_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"Invalid|month|date|range"):
         parse_since(text)
