@@ -12,6 +12,7 @@ from eucabox import logs
 from eucabox.console.guard import METRICS, WrongHost
 from eucabox.console.notices import MOST_TEXT, Notice, RowOutcome
 from eucabox.console.site import current_console
+from eucabox.console.styles import SOURCE
 from eucabox.console.visitor import current_visitor, is_renewal, keep_visit
 from eucabox.errors import Fault
 from eucabox.events.request_counts import PAGES
@@ -19,7 +20,7 @@ from eucabox.events.request_counts import PAGES
 log = logging.getLogger("eucabox.console")
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    f"default-src 'none'; script-src 'self'; style-src 'self' {SOURCE}; img-src 'self' data:;"
     " connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = {
@@ -59,7 +60,25 @@ STATUS = {
 TEXTS = {
     404: "The address may be mistyped, or the page has moved.",
     405: "This address is not for what was sent to it.",
-    413: "A form has at most 64 KiB.",
+    413: "A form has at most 64 KiB and 1,000 fields.",
+}
+MISSING = {  # what is not there, by the beginning of a fault's code
+    "InvalidInstanceID": "instance",
+    "InvalidAMIID": "image",
+    "InvalidGroup": "security group",
+    "InvalidKeyPair": "key pair",
+    "NoSuchBucket": "bucket",
+    "NoSuchKey": "object",
+    "NoSuchVersion": "version",
+    "NoSuchUpload": "upload",
+}
+MISSING_ON = {  # ... and by whose page it is, where IAM has one code for all
+    "users": "user",
+    "groups": "group",
+    "roles": "role",
+    "policies": "policy",
+    "inline_policies": "policy",
+    "accounts": "account",
 }
 TITLES = {
     400: "That can't be read",
@@ -133,7 +152,15 @@ def refuse(problem: HTTPException) -> Response:
 
 def refuse_fault(fault: Fault) -> Response:
     """Return the page of what a verb refused."""
-    return _show_problem(get_status(fault), fault.message, fault.code)
+    status = get_status(fault)
+    title = _name_missing(fault) if status == 404 else ""
+    return _show_problem(status, fault.message, fault.code, title)
+
+
+def _name_missing(fault: Fault) -> str:
+    kind = next((kind for code, kind in MISSING.items() if fault.code.startswith(code)), "")
+    kind = kind or MISSING_ON.get(request.blueprint or "", "")
+    return f"There is no such {kind}" if kind else "It is not there"
 
 
 def refuse_failure(_problem: Exception) -> Response:
@@ -162,6 +189,8 @@ def redirect_with_notice(
 
 def find_notice() -> Notice | None:
     """Return the notice that this request's address names, if it is this visitor's."""
+    if not request.query_string.isascii():  # which is refused, on a page that looks for notices too
+        return None
     notice_id = request.args.get("notice", "")
     return current_console().notices.find(_name_visitor(), notice_id) if notice_id else None
 
@@ -184,7 +213,7 @@ def _show_plainly(status: int, text: str) -> Response:
     return response
 
 
-def _show_problem(status: int, text: str, code: str = "") -> Response:
-    title = TITLES.get(status, "That did not work")
+def _show_problem(status: int, text: str, code: str = "", title: str = "") -> Response:
+    title = title or TITLES.get(status, "That did not work")
     page = render_template("problem.html", title=title, text=text, code=code, status=status)
     return make_response(page, status)

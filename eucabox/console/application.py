@@ -1,6 +1,8 @@
 """Puts the console together: its pages, what runs before and after each, what templates may use."""
 
+import functools
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flask import Response, g, request, url_for
@@ -52,6 +54,7 @@ from eucabox.console.pages import (
 )
 from eucabox.console.site import Console
 from eucabox.console.sockets import Sockets
+from eucabox.console.styles import STYLES
 from eucabox.errors import Fault
 from eucabox.events.request_counts import PAGES as PAGES_COUNTED
 
@@ -82,6 +85,7 @@ def create_app(cloud: "Cloud") -> Console:
         app.register_blueprint(module.pages)
     PAGES_COUNTED.names = {("console", each) for each in app.view_functions}
     formats.register(app.jinja_env.filters)
+    app.jinja_env.globals.update(_list_globals(app))
     app.context_processor(lambda: _offer(app))
     return app
 
@@ -91,18 +95,33 @@ def _number() -> Response | None:
     return None
 
 
+def _list_globals(app: Console) -> dict[str, Callable[..., object] | str]:
+    """What every template may use, and what is imported by one: Jinja2 runs an import once, for all
+    requests, as long as it needs nothing of a page's own."""
+    return {
+        "url_for": app.build_address,
+        "csrf": visitor.show_csrf,
+        "notice": answers.find_notice,
+        "styles": STYLES,
+        "may": _may,
+        "asset": functools.cache(
+            lambda name: url_for("static", filename=name, v=app.assets_version)
+        ),
+    }
+
+
+def _may(service: str, name: str) -> bool:
+    """Whether who looks at the page may perform a verb on anything at all."""
+    caller = visitor.current_visitor().caller
+    return caller is not None and navigation.may(caller, service, name)
+
+
 def _offer(app: Console) -> dict[str, object]:
-    """What every template may use."""
+    """What every page may use."""
     current = visitor.current_visitor()
     return {
         "user": current.caller,
-        "csrf": visitor.show_csrf,
         "offers": navigation.list_offers(current.caller),
         "here": request.endpoint or "",
-        "notice": answers.find_notice,
-        "may": lambda service, name: bool(
-            current.caller and navigation.may(current.caller, service, name)
-        ),
-        "asset": lambda name: url_for("static", filename=name, v=app.assets_version),
         "region": app.cloud.config.cloud.region,
     }

@@ -215,12 +215,6 @@ class ShownAssociation(TypedDict):
     iam_instance_profile: ShownProfile
 
 
-def list_instances(*, every_account: bool, with_groups: bool) -> list[ListedLine]:
-    """Return the account's instances, the newest first; those of all for the administrator."""
-    members = {"every_account": every_account, "with_groups": with_groups}
-    return cast(list[ListedLine], perform("console", "ListInstances", **members)["instances"])
-
-
 def get_instance(instance_id: str) -> ShownInstance:
     """Return one instance."""
     result = perform("ec2", "DescribeInstances", instance_ids=[instance_id])

@@ -13,7 +13,18 @@ SYSTEMS = (
     ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"),
     ("Mac OS X", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux"),
 )  # fmt: skip
-STEPS = ((86400 * 2, 86400, "days"), (3600 * 2, 3600, "hours"), (120, 60, "minutes"))
+DAY, MONTH, YEAR = 86400, 2_629_800, 31_557_600  # seconds
+STEPS = (
+    (2 * YEAR, YEAR, "years"), (2 * MONTH, MONTH, "months"), (2 * DAY, DAY, "days"),
+    (3600 * 2, 3600, "hours"), (120, 60, "minutes"),
+)  # fmt: skip
+
+MOODS = {
+    "good": ("running", "available", "active", "Active", "attached", "complete", "ok"),
+    "warn": ("pending", "stopping", "shutting-down", "waiting", "transient"),
+    "bad": ("failed", "error", "invalid", "impaired"),
+}
+MOOD_BY_STATE = {state: mood for mood, states in MOODS.items() for state in states}
 
 
 def register(filters: MutableMapping[str, Callable[..., object]]) -> None:
@@ -21,6 +32,7 @@ def register(filters: MutableMapping[str, Callable[..., object]]) -> None:
     filters["moment"] = show_moment
     filters["age"] = show_age
     filters["browser"] = name_browser
+    filters["mood"] = find_mood
     filters["number"] = show_number
     filters["size"] = show_size
     filters["visible"] = show_visible
@@ -56,6 +68,11 @@ def name_browser(agent: str) -> str:
     browser = next((name for mark, name in BROWSERS if mark in agent), "Another program")
     system = next((name for mark, name in SYSTEMS if mark in agent), "")
     return f"{browser} on {system}" if system else browser
+
+
+def find_mood(state: str) -> str:
+    """Return how a state looks: good, warn, bad, or "" for neither."""
+    return MOOD_BY_STATE.get(state, "")
 
 
 def show_number(value: float) -> str:

@@ -140,7 +140,7 @@ def _ask_to_sign_in(visitor: Visitor) -> Response | None:
     if view is None or endpoint == "static" or getattr(view, PUBLIC, False):
         return None
     if visitor.session is None:
-        is_part = request.headers.get("HX-Request") == "true"
+        is_part = request.headers.get("X-Part") == "yes"
         return _have_reloaded() if is_part else _send_to("sign_in.show", next=_target())
     if visitor.session["password_reset_required"] and endpoint not in NEEDED_WITH_OLD_PASSWORD:
         return _send_to("password.show")
@@ -150,7 +150,6 @@ def _ask_to_sign_in(visitor: Visitor) -> Response | None:
 def _have_reloaded() -> Response:
     """A page whose session is over gets no other page into one of its parts, but loads anew."""
     response = make_response("The session is over.\n", 401)
-    response.headers["HX-Refresh"] = "true"
     response.mimetype = "text/plain"
     return response
 

@@ -1,7 +1,7 @@
 """What the pages about users, groups, roles and policies share: lists that are read whole, and the
 changes that forms ask for, each one verb of IAM."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,6 +14,7 @@ from eucabox.console.visitor import current_visitor, perform
 from eucabox.errors import Fault
 
 Item = Mapping[str, object]
+Step = tuple[str, dict[str, object]]  # a verb and its members
 MOST_CALLS, IN_ONE = 10, 1000  # of a verb, for one list
 MOST_CHOICES = 300  # of a field in which one of a list is chosen; more are typed
 
@@ -58,6 +59,30 @@ def try_list(verb: str, member: str, **members: object) -> list[Item] | None:
         return None
 
 
+def list_others(verb: str, member: str, name: str, inside: list[Item]) -> list[Item]:
+    """Return the items of a list that are not among those inside, by their name; none where the
+    visitor may not see them."""
+    names = {each[name] for each in inside}
+    return [each for each in try_list(verb, member) or [] if each[name] not in names]
+
+
+def list_access_keys(**owner: object) -> list[Item] | None:
+    """Return the access keys of a user, the visitor for none, each with its `last_used`; None
+    where the visitor may not see them."""
+    keys = try_list("ListAccessKeys", "access_key_metadata", **owner)
+    return None if keys is None else [{**each, "last_used": _read_use(each)} for each in keys]
+
+
+def _read_use(key: Item) -> object:
+    if not may_perform("iam", "GetAccessKeyLastUsed"):
+        return {}
+    try:
+        used = perform("iam", "GetAccessKeyLastUsed", access_key_id=key["access_key_id"])
+    except Fault:
+        return {}
+    return used["access_key_last_used"]
+
+
 def make_column(
     name: str, label: str, member: str, *, is_fixed: bool = False, style: str = ""
 ) -> Column[Item]:
@@ -97,18 +122,22 @@ def take_tag_key() -> dict[str, object]:
     return {"tag_keys": [read_field("key")]}
 
 
-def carry_out(changes: Mapping[str, Change], **owner: object) -> None:
-    """Perform the verb of the change that the form names in `do`; raises its Fault."""
+def carry_out(changes: Mapping[str, Change], **owner: object) -> str:
+    """Perform the verb of the change that the form names in `do`, and return what is told then;
+    raises its Fault."""
     change = changes.get(request.form.get("do", ""))
     if change is None:
         raise BadRequest("This form is not one of the page's.")
     perform("iam", change.verb, **owner, **change.read())
+    return change.note
 
 
-def get_note(changes: Mapping[str, Change]) -> str:
-    """Return what the page tells of the change that led to it, or ""."""
-    change = changes.get(request.args.get("note", ""))
-    return change.note if change else ""
+def delete_after(steps: Iterable[Step], verb: str, **owner: object) -> None:
+    """Take from something what it must not have at its end, and delete it; raises the Fault of the
+    first verb that is refused."""
+    for each, members in steps:
+        perform("iam", each, **owner, **members)
+    perform("iam", verb, **owner)
 
 
 def list_policy_choices() -> list[Item]:

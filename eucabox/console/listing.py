@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Generic, TypeVar
+from urllib.parse import urlencode
 
 from flask import request, url_for
 from markupsafe import Markup
 
 from eucabox.console.guard import check_text
 
-PER_PAGE = 50  # twice as many would weigh more than a page may
+PER_PAGE = 100
 MOST_SEARCH = 128  # characters
 MOST_TAGS = 200  # that are offered to choose from
+PLAIN_IN_QUERY = "!$'()*,/:;?@"  # as Werkzeug leaves them
 COLUMNS_COOKIE = "__Host-eucabox-columns"
 Row = TypeVar("Row")
 Key = Callable[[Row], str | float]
@@ -26,7 +29,7 @@ class Column(Generic[Row]):
     key: Key[Row] | None = None  # what rows are ordered by; None: not by this column
     is_shown: bool = True  # unless the visitor chooses otherwise
     is_fixed: bool = False  # can't be left out
-    style: str = ""  # a class of its cells: "number" or "name"
+    style: str = ""  # a class of its cells: console.css has them
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,14 @@ class PagedList(Generic[Row]):
     pages: int
     search: str = ""
     tag: str = ""
-    tags: tuple[str, ...] = ()
+    offer_tags: Callable[[], tuple[str, ...]] = tuple
     order: str = ""  # a column's name, with - before it: downwards
     choices: Mapping[str, str] = field(default_factory=dict)  # more of the address, such as a state
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that are offered to choose from."""
+        return self.offer_tags()
 
     @property
     def is_narrowed(self) -> bool:
@@ -61,37 +69,41 @@ class PagedList(Generic[Row]):
     @property
     def cells(self) -> list[tuple[str, Markup]]:
         """The shown columns with what their cells begin with, the same in each row."""
-        plain, styled = Markup('<td data-label="{}">'), Markup('<td class="{}" data-label="{}">')
-        return [
-            (each.name, styled.format(each.style, each.label) if each.style else
-             plain.format(each.label))
-            for each in self.shown
-        ]  # fmt: skip
+        return [(each.name, _begin_cell(each)) for each in self.shown]
 
     def address(self, **changes: object) -> str:
         """Return this page's own address with other parameters; "" leaves one out."""
-        return self._build(self.endpoint, changes)
+        return self._add_query(self.path, changes)
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The address of the whole list."""
         return url_for(self.endpoint, **(request.view_args or {}))
 
     def fragment(self, endpoint: str) -> str:
         """Return the address of the fragment that shows this page of the list anew."""
-        return self._build(endpoint, {})
+        return self._add_query(url_for(endpoint, **(request.view_args or {})), {})
 
     def order_by(self, column: Column[Row]) -> str:
         """Return the address of the list ordered by a column, or the other way round."""
         order = f"-{column.name}" if self.order == column.name else column.name
         return self.address(order=order, page="")
 
-    def _build(self, endpoint: str, changes: Mapping[str, object]) -> str:
+    def _add_query(self, path: str, changes: Mapping[str, object]) -> str:
         asked = {"q": self.search, "tag": self.tag, "order": self.order, **self.choices}
         asked["page"] = str(self.page) if self.page > 1 else ""
         params = {**asked, **{name: str(value) for name, value in changes.items()}}
         kept = {name: value for name, value in params.items() if value}
-        return url_for(endpoint, **{**(request.view_args or {}), **kept})
+        return f"{path}?{urlencode(kept, safe=PLAIN_IN_QUERY)}" if kept else path
+
+
+def _begin_cell(column: Column[Row]) -> Markup:
+    """What a column's cells begin with; where rows are cards, a name needs no label."""
+    if column.style == "name":
+        return Markup('<td class="name">')
+    if column.style:
+        return Markup('<td class="{}" data-label="{}">').format(column.style, column.label)
+    return Markup('<td data-label="{}">').format(column.label)
 
 
 def show_listing(
@@ -130,7 +142,7 @@ def show_listing(
         pages=pages,
         search=search,
         tag=tag if tags else "",
-        tags=_offer_tags(rows, tags) if tags else (),
+        offer_tags=partial(_offer_tags, rows, tags) if tags else tuple,
         order=order,
         choices=choices or {},
     )

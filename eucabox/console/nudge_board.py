@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from eucabox.console.socket_loop import TURN_SECONDS, SocketLoop
 from eucabox.console.socket_right import SocketRight
 from eucabox.console.web_socket import NOT_ACCEPTABLE, WebSocket
+from eucabox.events.command_events import CommandWatch
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
@@ -85,6 +86,9 @@ class NudgeBoard:
         self._peers: set[NudgePeer] = set()
         self._news: set[tuple[str, str]] = set()  # account and topic
         self._unsubscribe: Callable[[], None] | None = None
+        # what commands change, which can't tell this process; looked at by the loop's thread
+        self._commands: CommandWatch | None = None
+        self._looked_at = 0.0
 
     def join(self, peer: NudgePeer) -> None:
         """Take in a page; the first one begins to listen."""
@@ -97,9 +101,12 @@ class NudgeBoard:
         """Forget a page."""
         with self._lock:
             self._peers.discard(peer)
+            if not self._peers:
+                self._commands, self._looked_at = None, 0.0  # the next page has a new thread
 
     def deal(self) -> None:
         """Give each page what is news to it."""
+        self._look_at_commands()
         if not self._news:
             return
         with self._lock:
@@ -108,6 +115,14 @@ class NudgeBoard:
                 for account_id in peer.accounts:
                     for topic in (each[1] for each in news if each[0] == account_id):
                         peer.add(topic)
+
+    def _look_at_commands(self) -> None:
+        if time.monotonic() < self._looked_at + TURN_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        if self._commands is None:
+            self._commands = CommandWatch(self._cloud.state, self._note)
+        self._commands.look()
 
     def close(self) -> None:
         """Listen no more."""

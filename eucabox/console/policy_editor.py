@@ -7,6 +7,7 @@ from flask import request
 
 from eucabox.console.iam_pages import read_text
 from eucabox.console.visitor import perform
+from eucabox.errors import Fault
 
 VERSION = "2012-10-17"
 
@@ -86,6 +87,14 @@ def check_editor(kind: str, document: str = "") -> Editor:
     found = perform("console", "GetDocumentFault", kind=kind, document=text)
     message, line = str(found["message"]), int(str(found["line"]))
     return Editor(text, message, line, is_right=not message)
+
+
+def edit_again(kind: str, fault: Fault) -> Editor:
+    """Return the editor with the form's document, which a fault kept from being saved; where the
+    document is what is wrong, with its line."""
+    if fault.code != "MalformedPolicyDocument":
+        return Editor(read_text("policy_document"))
+    return check_editor(kind)
 
 
 def indent_document(document: object) -> str:

@@ -98,8 +98,7 @@ class SocketLoop:
     def _admit(self) -> bool:
         """Take in who is new; False once there is nobody, and then the thread has ended."""
         with self._lock:
-            self._peers += self._new
-            self._new = []
+            self._take_in()
             if self._peers:
                 return True
             self._selector.close()
@@ -108,13 +107,18 @@ class SocketLoop:
             self._wake_descriptor, self._is_woken = -1, False
             return False
 
+    def _take_in(self) -> None:
+        self._peers += self._new
+        self._new = []
+
     def _wait(self, seconds: float) -> set[int]:
-        """Return the descriptors that can be read."""
+        """Return the descriptors that can be read; who came meanwhile has its turn now."""
         events = self._selector.select(seconds)
         with self._lock:
             if self._is_woken:
                 self._is_woken = False
                 os.eventfd_read(self._wake_descriptor)
+            self._take_in()
         return {key.fd for key, mask in events if mask & selectors.EVENT_READ}
 
     def _serve(self, peer: SocketPeer, ready: set[int]) -> float:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from eucabox import actions
 from eucabox.actions import Call
 from eucabox.console.login_sessions import LiveSessionRow, LoginSessions
+from eucabox.console.visitor import find_caller
 from eucabox.console.web_socket import REFUSED, SIGNED_OUT
-from eucabox.errors import Fault, NoSuchUser
+from eucabox.errors import Fault
 from eucabox.iam.caller import Caller
 
 USE_SECONDS = 60.0  # between two times that what is typed counts as a use of the session
@@ -36,14 +37,13 @@ class SocketRight:
         session = self.sessions.look_up(self.session["session_hash"])
         if session is None:
             return SIGNED_OUT, "The session has ended."
-        accounts = self.call.cloud.accounts
+        caller = find_caller(self.call.cloud.accounts, session)
+        if caller is None:
+            return SIGNED_OUT, "The user is gone."
+        self.call = replace(self.call, caller=caller, notes={})
         try:
-            caller = accounts.user_of(session["account_id"], session["user_id"])
-            self.call = replace(self.call, caller=caller, notes={})
             if self.verb is not None:
                 actions.judge(*self.verb, self.call, dict(self.params))
-        except NoSuchUser:
-            return SIGNED_OUT, "The user is gone."
         except Fault as fault:
             return REFUSED, fault.code
         return None

@@ -17,6 +17,7 @@ from eucabox.console.login_sessions import (
 )
 from eucabox.console.site import current_console
 from eucabox.errors import NoSuchUser
+from eucabox.iam.accounts import Accounts
 from eucabox.iam.caller import Caller, ConsoleSignIn
 from eucabox.iam.credentials_folder import endpoint
 
@@ -45,7 +46,7 @@ def load_visitor() -> Visitor:
     console = current_console()
     token = request.cookies.get(LOGIN_COOKIE, "")
     session = console.login_sessions.find(token, is_use=not is_renewal())
-    caller = find_caller(session) if session else None
+    caller = find_caller(console.cloud.accounts, session) if session else None
     if session and caller:
         visitor = Visitor(token, session, caller)
     else:
@@ -63,10 +64,9 @@ def is_renewal() -> bool:
     return request.method == "GET" and request.headers.get("X-Renewal") == "yes"
 
 
-def find_caller(session: LiveSessionRow) -> Caller | None:
-    """Return the user of a session, None for one that is gone."""
+def find_caller(accounts: Accounts, session: LiveSessionRow) -> Caller | None:
+    """Return the user of a session, with how it signed in; None for one that is gone."""
     try:
-        accounts = current_console().cloud.accounts
         caller = accounts.user_of(session["account_id"], session["user_id"])
         return replace(caller, sign_in=ConsoleSignIn(bool(session["mfa"]), session["created"]))
     except NoSuchUser:

@@ -194,7 +194,8 @@ class WebSocket:
             if isinstance(event, TextMessage | BytesMessage):
                 messages += self._take(event)
             elif isinstance(event, Ping):
-                self._put(event.response())
+                if self.has_room:  # one who asks for more than it reads gets no answer
+                    self._put(event.response())
             elif isinstance(event, CloseConnection):
                 self._answer_close(event)
             if self.is_closing:
@@ -211,7 +212,8 @@ class WebSocket:
             self._size = 0
         if not isinstance(event, TextMessage):
             return [bytes(event.data)]
-        self._text.append(event.data)
+        if event.data:  # pieces of nothing have no end
+            self._text.append(event.data)
         if not event.message_finished:
             return []
         text, self._text = "".join(self._text), []

@@ -1,12 +1,14 @@
 """A console over a real database, without listeners, and browsers that ask it in one process."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jinja2 import FileSystemBytecodeCache
+from werkzeug.routing import Rule
 from werkzeug.test import Client, TestResponse
 
 from eucabox import ids
@@ -112,9 +114,30 @@ def open_cloud(config: Config, accounts: Accounts, state: State) -> Any:
     return cloud
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "COST", 64)
+@pytest.fixture(scope="session", autouse=True)
+def _compile_pages_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each test has a console of its own, and all have the same pages."""
+    compiled = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("pages")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Console, "jinja_options", {"bytecode_cache": compiled})
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compile_addresses_once() -> Iterator[None]:
+    """Werkzeug writes two functions for each address, which takes longer than most tests do."""
+    compile_builder = Rule._compile_builder
+    builders: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (*rule._trace, repr(rule.defaults), append_unknown)
+        if key not in builders:
+            builders[key] = compile_builder(rule, append_unknown)
+        return builders[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
+        yield
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.mail.post_office import Handler
 EVIL = "<script>alert(1)</script>"
 PATHS = (
     "/accounts", "/accounts/alice", "/instance-types", "/settings", "/mails", "/mails/list",
-    "/all-sessions", "/log", "/faults",
+    "/all-sessions", "/log", "/faults", "/faults/findings",
 )  # fmt: skip
 FOUND = '[{"what": "disk", "state": "FAIL", "detail": "<b>full", "fix": "make <i>room"}]'
 
@@ -65,6 +65,7 @@ def do(visit: Visit, path: str, **fields: str) -> str:
     return unescape(visit.get(sent.location).text)
 
 
+@pytest.mark.not_fast
 def test_these_pages_are_the_administrators_alone(alice: Visit, admin_visit: Visit) -> None:
     home = alice.get("/").text
     for path in PATHS:
@@ -84,10 +85,15 @@ def test_these_pages_are_the_administrators_alone(alice: Visit, admin_visit: Vis
     assert alice.app.cloud.state.query("select * from accounts") == before
 
 
+@pytest.mark.not_fast
 def test_an_account_from_its_beginning_to_its_end(console: Console, admin_visit: Visit) -> None:
     form = {"account_name": "physics", "email": "p@example.org", "password": PASSWORD}
+    half = admin_visit.post("/accounts", {**form, "password": "short"})
+    assert (half.status_code, "not all of it" in half.text) == (400, False)
+    assert admin_visit.get("/accounts/physics").status_code == 404
     page = do(admin_visit, "/accounts", **form)
     assert "The account is created." in page
+    assert "as the user <code>physics</code>" in page
     root = Visit(console)
     assert root.sign_in("physics").status_code == 303
     assert root.get("/").location == "/password", "it has to choose another one"
@@ -153,6 +159,14 @@ def test_letters_are_tried_again_and_forgotten(console: Console, admin_visit: Vi
     assert "No letter waits" in admin_visit.get("/mails/list").text
 
 
+def test_a_form_that_no_page_has_does_nothing_to_a_letter(admin_visit: Visit) -> None:
+    for do in ("", "x" * 60_000, "retry\r\n"):
+        refused = admin_visit.post("/mails", {"do": do, "mail_id": "1"})
+        assert refused.status_code == 400
+        assert not refused.location
+
+
+@pytest.mark.not_fast
 def test_a_test_letter_tells_what_the_server_answers(console: Console, admin_visit: Visit) -> None:
     refused = admin_visit.post("/mails", {"do": "test"})
     assert refused.status_code == 500
@@ -205,13 +219,21 @@ def test_the_log_is_chosen_from(console: Console, admin_visit: Visit) -> None:
         assert EVIL not in refused.text
 
 
+@pytest.mark.not_fast
 def test_faults_come_with_how_to_mend_them(
     console: Console, admin_visit: Visit, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     console.cloud.note("mail", f"letters wait: {EVIL}")
-    page = admin_visit.get("/faults").text
+    address = '/faults/findings" data-topics="health" data-at-once'
+    assert address in admin_visit.get("/faults").text, "the page does not wait for a look"
+    page = admin_visit.get("/faults/findings").text
     assert "&lt;b&gt;full" in page
     assert "make &lt;i&gt;room" in page
     assert "letters wait: &lt;script" in page
-    assert "The host" in do(admin_visit, "/faults")
+    assert "data-at-once" not in page
+    looked = console.cloud.findings.read(3600)[1]
+    assert looked
+    assert '"/faults/findings?again=yes"' in do(admin_visit, "/faults")
+    admin_visit.get("/faults/findings?again=yes")
+    assert console.cloud.findings.read(3600)[1] > looked

@@ -105,6 +105,7 @@ def register(visit: Visit, location: str, **fields: str) -> str:
     raise AssertionError("the image is pending for ever")
 
 
+@pytest.mark.not_fast
 def test_a_disk_is_sent_in_parts_and_registered(own: Visit, disk: Path, alice: Caller) -> None:
     page = own.get("/images/upload").text
     assert f'value="images-{alice.account_id}"' in page
@@ -120,7 +121,7 @@ def test_a_disk_is_sent_in_parts_and_registered(own: Visit, disk: Path, alice: C
     assert '<option value="uefi" selected>' in facts
     listed = own.get("/images").text
     assert f'href="/instances/launch?image_id={image_id}"' in listed
-    assert 'hx-trigger="nudge-images from:body"' in listed
+    assert 'data-topics="images"' in listed
     again = json.loads(prepare(own, disk).text)
     assert again["key"] == "small-disk-2.img", "no object takes the place of another"
 
@@ -144,6 +145,7 @@ def test_what_is_no_disk_is_refused_before_it_is_sent(
     assert own.get(f"/buckets/{BUCKET}").status_code == 404, "no bucket was made for it"
 
 
+@pytest.mark.not_fast
 def test_what_is_larger_than_any_instance_and_what_is_taken_is_told_at_once(
     own: Visit, disk: Path
 ) -> None:
@@ -163,6 +165,7 @@ def test_what_is_larger_than_any_instance_and_what_is_taken_is_told_at_once(
     assert prepare(own, disk, bucket="A B").status_code == 400
 
 
+@pytest.mark.not_fast
 def test_a_hostile_qcow2_is_refused_with_the_reason(own: Visit, tmp_path: Path) -> None:
     file = tmp_path / "evil.qcow2"
     base = tmp_path / "secret"
@@ -177,6 +180,7 @@ def test_a_hostile_qcow2_is_refused_with_the_reason(own: Visit, tmp_path: Path) 
     assert "overlay over a backing file" in own.get("/images/list").text
 
 
+@pytest.mark.not_fast
 def test_nobody_registers_from_the_bucket_of_another(own: Visit, other: Visit, disk: Path) -> None:
     location = upload(own, disk)
     refused = other.post("/images/register", {"location": location})
@@ -188,6 +192,7 @@ def test_nobody_registers_from_the_bucket_of_another(own: Visit, other: Visit, d
     assert 'value="none/of/these"' in wrong.text, "what was typed stays"
 
 
+@pytest.mark.not_fast
 def test_sharing_with_one_with_all_and_with_nobody(
     own: Visit, other: Visit, disk: Path, accounts: Accounts
 ) -> None:
@@ -214,6 +219,7 @@ def test_sharing_with_one_with_all_and_with_nobody(
     assert "12-digit number" in unknown.text
 
 
+@pytest.mark.not_fast
 def test_description_settings_and_tags_are_changed(own: Visit, disk: Path) -> None:
     image_id = register(own, upload(own, disk), name="mine")
     base = f"/images/{image_id}"
@@ -234,6 +240,7 @@ def test_description_settings_and_tags_are_changed(own: Visit, disk: Path) -> No
     assert own.post(f"{base}/tag", {"key": "aws:x"}).status_code == 400
 
 
+@pytest.mark.not_fast
 def test_images_are_copied_and_deregistered(own: Visit, other: Visit, disk: Path) -> None:
     image_id = register(own, upload(own, disk), name="mine")
     copied = own.post(f"/images/{image_id}/copy", {"name": "copy of it"})
@@ -249,12 +256,14 @@ def test_images_are_copied_and_deregistered(own: Visit, other: Visit, disk: Path
     assert own.get(f"/images/{left}").status_code == 404
 
 
+@pytest.mark.not_fast
 def test_odd_ids_are_not_found_and_nothing_breaks(own: Visit) -> None:
     for odd in ("emi-00000000", "x", "emi-%27", "emi-" + "0" * 300, "<b>"):
         assert own.get(f"/images/{odd}").status_code in (400, 404)
         assert own.post(f"/images/{odd}/deregister").status_code in (400, 404)
 
 
+@pytest.mark.not_fast
 def test_what_a_policy_does_not_allow_is_not_offered(
     own: Visit, console: Console, disk: Path, alice: Caller, state: State
 ) -> None:

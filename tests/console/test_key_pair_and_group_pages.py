@@ -65,6 +65,7 @@ def add(own: Visit, group_id: str, **fields: Any) -> str:
     return read_note(own, sent.location) if sent.status_code == 303 else sent.text
 
 
+@pytest.mark.not_fast
 def test_rules_are_written_as_people_write_them(own: Visit, state: State) -> None:
     group_id = make_group(own)
     other = make_group(own, "store")
@@ -111,6 +112,7 @@ REFUSED: tuple[tuple[dict[str, str], str], ...] = (
 )
 
 
+@pytest.mark.not_fast
 def test_a_rule_that_is_none_is_refused_and_its_fields_are_kept(own: Visit) -> None:
     group_id = make_group(own)
     add(own, group_id)
@@ -123,6 +125,7 @@ def test_a_rule_that_is_none_is_refused_and_its_fields_are_kept(own: Visit) -> N
         )
 
 
+@pytest.mark.not_fast
 def test_rules_are_revoked_and_groups_deleted_with_a_result_for_each(
     own: Visit, state: State
 ) -> None:

@@ -72,6 +72,8 @@ def test_a_page_shows_its_visitors_notice_once_it_is_led_there(
         response = redirect_with_notice("home.show", "It & that.", "bad", outcomes)
     page = admin_visit.get(str(response.location)).text
     assert "It &amp; that." in page
+    refused = admin_visit.get(str(response.location).replace("/?", "/users/nobody?"))
+    assert (refused.status_code, "It &amp; that." in refused.text) == (404, True)
     assert "<strong>&lt;b&gt;</strong> &lt;i&gt;why&lt;/i&gt;" in page
     other = Visit(console)
     other.sign_in("alice")

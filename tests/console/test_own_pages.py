@@ -54,6 +54,7 @@ def test_the_zip_has_all_that_clients_need(own: Visit, tmp_path: Path) -> None:
     assert str(tmp_path) not in (tmp_path / "zip" / "eucarc").read_text()
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("shell", ["dash", "bash", "zsh"])
 @pytest.mark.parametrize("way", ["here", "path", "link", "function"])
 def test_eucarc_finds_its_folder(own: Visit, tmp_path: Path, shell: str, way: str) -> None:
@@ -90,6 +91,7 @@ def test_downloads_are_the_same_and_revoke_nothing(
     assert after == before
 
 
+@pytest.mark.not_fast
 def test_keys_are_made_stopped_and_deleted(own: Visit, accounts: Accounts) -> None:
     (first,) = set(KEY.findall(own.get("/credentials").text))
     made = own.post("/credentials/keys/create")
@@ -123,6 +125,7 @@ def _admin_key(accounts: Accounts) -> str:
     return accounts.user_credentials(accounts.user("eucalyptus/admin")).caller.access_key_id
 
 
+@pytest.mark.not_fast
 def test_certificates_are_made_and_deleted(own: Visit, state: State) -> None:
     made = own.post("/credentials/certificates/create")
     assert "PRIVATE KEY" in made.text
@@ -144,6 +147,7 @@ def is_page(console: Console, path: str) -> bool:
     return True
 
 
+@pytest.mark.not_fast
 def test_a_get_of_what_changes_things_does_not(own: Visit, console: Console) -> None:
     rules = [each for each in console.url_map.iter_rules() if not each.websocket]
     paths = {each.rule for each in rules if not each.arguments}
@@ -160,6 +164,7 @@ def _bob(state: State, alice: Caller) -> str:
     return user_id
 
 
+@pytest.mark.not_fast
 def test_what_a_policy_does_not_allow_is_not_offered_and_not_done(visit: Visit, bob: str) -> None:
     visit.sign_in("bob", account="alice")
     page = visit.get("/credentials").text
@@ -212,6 +217,7 @@ def test_a_name_of_tags_is_text(console: Console, state: State, alice: Caller) -
 # --- one's own password ------------------------------------------------------------------------
 
 
+@pytest.mark.not_fast
 def test_a_new_password_ends_other_sessions_and_renews_this_one(
     console: Console, own: Visit
 ) -> None:
@@ -228,6 +234,7 @@ def test_a_new_password_ends_other_sessions_and_renews_this_one(
     assert other.sign_in("alice", "another fine secret").status_code == 303
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     "fields",
     [
@@ -247,6 +254,7 @@ def test_a_poor_change_changes_nothing(own: Visit, fields: dict[str, str]) -> No
     assert own.sign_in("alice").status_code == 303
 
 
+@pytest.mark.not_fast
 def test_guessing_the_old_password_is_slowed(own: Visit) -> None:
     form = {"old": "wrong", "password": "another fine secret", "again": "another fine secret"}
     for _ in range(password_page.MOST_TRIES):
@@ -254,6 +262,7 @@ def test_guessing_the_old_password_is_slowed(own: Visit) -> None:
     assert own.post("/password", {**form, "old": PASSWORD}).status_code == 429
 
 
+@pytest.mark.not_fast
 def test_a_due_password_is_changed_and_all_is_open(
     visit: Visit, alice: Caller, state: State
 ) -> None:

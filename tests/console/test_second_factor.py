@@ -107,6 +107,7 @@ def test_a_code_counts_once_also_in_two_browsers(
     assert enter(second, clock.show(seed)).status_code == 303
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("code", ["", "12345", "abcdef", "\u0661" * 6, "1" * 500, "0 0"])
 def test_what_is_no_code_is_refused_in_the_same_words(
     visit: Visit, alice: Caller, clock: Clock, code: str
@@ -119,6 +120,7 @@ def test_what_is_no_code_is_refused_in_the_same_words(
     assert (refused.status_code, WRONG_CODE in refused.text) == (403, True)
 
 
+@pytest.mark.not_fast
 def test_a_code_without_the_password_is_nothing(
     console: Console, visit: Visit, alice: Caller, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_code_without_the_password_is_nothing(
     assert enter(late, clock.show(seed)).location == "/sign-in?note=late"
 
 
+@pytest.mark.not_fast
 def test_guessing_codes_is_slowed(
     console: Console, visit: Visit, alice: Caller, clock: Clock
 ) -> None:
@@ -153,6 +156,7 @@ def test_guessing_codes_is_slowed(
     assert int(slowed.headers["Retry-After"]) > 0
 
 
+@pytest.mark.not_fast
 def test_a_password_that_changes_meanwhile_ends_the_half_sign_in(
     console: Console, visit: Visit, alice: Caller, clock: Clock, state: State
 ) -> None:
@@ -165,6 +169,7 @@ def test_a_password_that_changes_meanwhile_ends_the_half_sign_in(
     assert half.get("/").status_code == 303
 
 
+@pytest.mark.not_fast
 def test_wrong_codes_at_the_set_up_leave_its_picture(
     visit: Visit, alice: Caller, clock: Clock
 ) -> None:
@@ -180,6 +185,7 @@ def test_wrong_codes_at_the_set_up_leave_its_picture(
     assert visit.post("/second-factor/create", {"password": "wrong"}).status_code == 403
 
 
+@pytest.mark.not_fast
 def test_nobody_enables_or_removes_anothers(
     console: Console, visit: Visit, alice: Caller, clock: Clock, state: State
 ) -> None:
@@ -199,6 +205,7 @@ def test_nobody_enables_or_removes_anothers(
     assert mfa_devices.list_enabled(state, alice.user_id)
 
 
+@pytest.mark.not_fast
 def test_what_a_policy_denies_is_denied_and_mfa_is_a_condition(
     console: Console, visit: Visit, alice: Caller, clock: Clock, state: State
 ) -> None:
@@ -226,6 +233,7 @@ def test_what_a_policy_denies_is_denied_and_mfa_is_a_condition(
     assert "Access keys</h2>" in visit.get("/credentials").text, "the code still counts"
 
 
+@pytest.mark.not_fast
 def test_guessing_the_password_here_is_slowed(
     visit: Visit, alice: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +246,7 @@ def test_guessing_the_password_here_is_slowed(
     assert answers == [403] * second_factor.MOST_TRIES + [429]
 
 
+@pytest.mark.not_fast
 def test_a_device_whose_clock_is_wrong_is_set(visit: Visit, alice: Caller, clock: Clock) -> None:
     visit.sign_in("alice")
     serial, seed = set_up(visit, clock)

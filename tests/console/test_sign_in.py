@@ -38,6 +38,7 @@ def test_the_cookie_is_strict_and_its_secret_is_not_in_the_database(
     assert "Domain" not in header
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     "fields",
     [
@@ -73,6 +74,7 @@ def test_nobody_takes_the_administrators_place_by_an_alias(
     assert "administrator of this cloud" in visit.get("/").text
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     "fields",
     [
@@ -155,6 +157,7 @@ def test_an_ipv6_client_has_one_address_however_many_it_has(
     assert _sign_in_from(console, "2001:db8:0:1::1", "", "another") is None
 
 
+@pytest.mark.not_fast
 def test_an_attempt_that_was_not_made_does_not_count(
     console: Console, alice: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +170,7 @@ def test_an_attempt_that_was_not_made_does_not_count(
     assert Visit(console).sign_in("alice").status_code == 303
 
 
+@pytest.mark.not_fast
 def test_an_address_that_tries_many_names_is_slowed(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +204,7 @@ def test_attempts_are_forgotten_in_time_and_the_table_is_bounded(
     assert len(limits._attempts) == 10
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -274,6 +279,7 @@ def test_the_times_are_settings(console: Console, admin_visit: Visit, state: Sta
     assert admin_visit.get("/").status_code == 303
 
 
+@pytest.mark.not_fast
 def test_who_is_shut_out_is_told_so_with_the_right_password_alone(
     visit: Visit, alice: Caller, state: State
 ) -> None:
@@ -342,6 +348,7 @@ def test_a_due_password_comes_before_all_else(visit: Visit, alice: Caller, state
     assert visit.post("/sign-out").status_code == 303
 
 
+@pytest.mark.not_fast
 def test_a_password_that_is_too_old_has_to_be_changed(
     visit: Visit, alice: Caller, accounts: Accounts, state: State
 ) -> None:

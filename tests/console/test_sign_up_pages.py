@@ -52,6 +52,7 @@ def ask(console: Console, **fields: str) -> Any:
     return Visit(console).post("/sign-up", {**FIELDS, **fields})
 
 
+@pytest.mark.not_fast
 def test_the_whole_way(mailed: Console, state: State, accounts: Accounts) -> None:
     assert ask(mailed).location == "/sign-up/thanks"
     assert "You get a letter" in Visit(mailed).get("/sign-up/thanks").text
@@ -122,6 +123,7 @@ def test_no_visit_to_a_link_changes_anything(
     assert dump(state) == before
 
 
+@pytest.mark.not_fast
 def test_a_decision_is_the_administrators(mailed: Console, visit: Visit, alice: Any) -> None:
     ask(mailed)
     approve, reject = read_letters(mailed)[0][1][:2]
@@ -135,6 +137,7 @@ def test_a_decision_is_the_administrators(mailed: Console, visit: Visit, alice: 
     assert read_letters(mailed) == []
 
 
+@pytest.mark.not_fast
 def test_a_rejection_tells_its_reason(mailed: Console, admin_visit: Visit) -> None:
     ask(mailed)
     reject = read_letters(mailed)[0][1][1]
@@ -147,6 +150,7 @@ def test_a_rejection_tells_its_reason(mailed: Console, admin_visit: Visit) -> No
     assert admin_visit.post(reject).status_code == 404
 
 
+@pytest.mark.not_fast
 def test_without_mail_an_approval_is_enough_and_pages_say_so(
     console: Console, admin_visit: Visit
 ) -> None:
@@ -162,6 +166,7 @@ def test_without_mail_an_approval_is_enough_and_pages_say_so(
     assert Visit(console).post("/recover", {"name": "ann"}).status_code == 400
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -187,6 +192,7 @@ def test_a_wrong_field_is_told_and_the_others_stay(
     assert console.cloud.sign_ups.list_all() == []
 
 
+@pytest.mark.not_fast
 def test_the_answer_is_the_same_for_a_name_that_is_taken(mailed: Console, alice: Any) -> None:
     taken, free = ask(mailed, user_name="alice"), ask(mailed, email="other@example.org")
     assert (taken.status_code, taken.location) == (free.status_code, free.location)
@@ -223,6 +229,7 @@ def test_a_code_of_nonsense_is_refused(console: Console, path: str) -> None:
         assert "<script>" not in refused.text.replace('<script src="/static', "")
 
 
+@pytest.mark.not_fast
 def test_many_requests_of_one_address_are_slowed(console: Console) -> None:
     most = console.cloud.config.sign_up.requests_per_hour
     poor = {"password": "", "again": ""}

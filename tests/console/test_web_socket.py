@@ -6,11 +6,18 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from wsproto import ConnectionType, WSConnection
-from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Request
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Ping,
+    Request,
+    TextMessage,
+)
 
 from eucabox.config import Config
 from eucabox.console import socket_loop, web_socket
@@ -113,6 +120,20 @@ def test_messages_of_all_sizes_come_back_whole(
     client.sock.close()
 
 
+def test_whoever_comes_to_a_loop_that_waits_is_served_at_once(
+    loop: SocketLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_loop, "TURN_SECONDS", 15.0)
+    monkeypatch.setattr(EchoPeer, "refill", lambda _: 15.0)
+    _, first = join(loop, socket.socketpair())
+    time.sleep(0.2)  # the loop has nothing to do now, and waits
+    began = time.monotonic()
+    _, second = join(loop, socket.socketpair())
+    assert time.monotonic() - began < 5
+    for each in (first, second):
+        each.sock.close()
+
+
 def test_pieces_of_a_message_are_heard_at_once_and_its_size_has_a_bound(loop: SocketLoop) -> None:
     peer, client = join(loop, socket.socketpair())
     client.send(BytesMessage(data=b"first", message_finished=False))
@@ -131,6 +152,7 @@ def test_what_is_no_websocket_ends_it(loop: SocketLoop) -> None:
     assert peer.left.wait(10)
 
 
+@pytest.mark.not_fast
 def test_one_who_reads_nothing_is_sent_no_more_than_the_bound(
     loop: SocketLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +168,42 @@ def test_one_who_reads_nothing_is_sent_no_more_than_the_bound(
     client.sock.close()
 
 
+@pytest.mark.not_fast
+def test_one_who_pings_and_reads_nothing_is_answered_no_more_than_the_bound(
+    loop: SocketLoop,
+) -> None:
+    peer, client = join(loop, socket.socketpair())
+    ping = client.protocol.send(Ping(payload=bytes(125)))
+    pings = ping * (MOST // len(ping))
+    client.sock.settimeout(20)
+    for _ in range(16):
+        client.sock.sendall(pings)
+    client.say("end")
+    wait_for(lambda: peer.waiting == ["end"])
+    assert len(peer.web_socket._output) <= web_socket.MOST_WAITING + len(ping)
+    client.sock.close()
+
+
+def test_pieces_of_nothing_are_not_kept(loop: SocketLoop) -> None:
+    peer, client = join(loop, socket.socketpair())
+    for _ in range(2000):
+        client.send(TextMessage(data="", message_finished=False))
+    client.send(TextMessage(data="begun", message_finished=False))
+    wait_for(lambda: peer.web_socket._text[-1:] == ["begun"])
+    assert len(peer.web_socket._text) == 1
+    client.send(TextMessage(data="", message_finished=True))
+    client.until(lambda: client.got == ["begun"])
+    client.sock.close()
+
+
+def wait_for(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.not_fast
 def test_a_silent_browser_is_pinged_and_one_that_is_gone_given_up(
     loop: SocketLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

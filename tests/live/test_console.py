@@ -15,8 +15,9 @@ import boto3
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.live.console import PASSWORD, Visit, chromium, visiting
+from tests.live.console import PASSWORD, Visit, visiting
 from tests.live.process import Running, running
+from tests.live.relay import relayed
 from tests.live.s3 import a_name
 from tests.mail.post_office import Handler, serve, wait_until
 
@@ -51,23 +52,8 @@ def _cloud(post: tuple[Handler, int]) -> Iterator[Running]:
         yield cloud
 
 
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(name="first_visit", scope="module")
-def _first_visit(cloud: Running, browser: Browser) -> Iterator[Visit]:
-    """The administrator's own window, with the first password set."""
-    with visiting(browser, cloud) as visit:
-        visit.set_first_password()
-        expect(visit.page.get_by_role("heading", name="Hello, admin")).to_be_visible()
-        yield visit
-
-
 @pytest.fixture(name="stranger")
-def _stranger(cloud: Running, browser: Browser, first_visit: Visit) -> Iterator[Visit]:
+def _stranger(cloud: Running, browser: Browser, visit: Visit) -> Iterator[Visit]:
     """Another window, which has not signed in."""
     with visiting(browser, cloud) as visit:
         yield visit
@@ -77,7 +63,7 @@ def _stranger(cloud: Running, browser: Browser, first_visit: Visit) -> Iterator[
 
 
 def test_the_first_password_signs_in_and_its_code_is_gone(
-    first_visit: Visit, stranger: Visit, cloud: Running
+    visit: Visit, stranger: Visit, cloud: Running
 ) -> None:
     assert not (cloud.data / "first-run-code").exists()
     stranger.open("/first-run")
@@ -119,8 +105,8 @@ def download(visit: Visit, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
-def test_the_files_of_the_zip_work(first_visit: Visit, tmp_path: Path, shell: str) -> None:
-    folder = download(first_visit, tmp_path / "keys here")
+def test_the_files_of_the_zip_work(visit: Visit, tmp_path: Path, shell: str) -> None:
+    folder = download(visit, tmp_path / "keys here")
     (tmp_path / "link").symlink_to(folder / "eucarc")
     script = ". ./link && env"
     done = subprocess.run(
@@ -136,9 +122,9 @@ def test_the_files_of_the_zip_work(first_visit: Visit, tmp_path: Path, shell: st
     assert sts.get_caller_identity()["Arn"].endswith(":root")
 
 
-def test_keys_are_made_and_deleted_in_the_page(first_visit: Visit, cloud: Running) -> None:
-    page = first_visit.open("/credentials")
-    first_visit.press("Create an access key")
+def test_keys_are_made_and_deleted_in_the_page(visit: Visit, cloud: Running) -> None:
+    page = visit.open("/credentials")
+    visit.press("Create an access key")
     key_id, secret = page.locator("#key-id").inner_text(), page.locator("#key-secret").inner_text()
     made = boto3.client(
         "sts", endpoint_url=cloud.endpoint, region_name="eucabox-1",
@@ -186,7 +172,7 @@ def look_at(paths: list[str], visits: list[Visit]) -> None:
 
 
 def test_from_asking_for_an_account_to_its_first_call(
-    first_visit: Visit, stranger: Visit, cloud: Running, post: tuple[Handler, int], tmp_path: Path
+    visit: Visit, stranger: Visit, cloud: Running, post: tuple[Handler, int], tmp_path: Path
 ) -> None:
     page = stranger.open("/sign-in")
     page.get_by_role("link", name="Ask for an account").click()
@@ -202,18 +188,18 @@ def test_from_asking_for_an_account_to_its_first_call(
 
     letter = take_letter(post[0], "operator@example.com", "new user has signed up")
     approve, reject = find_links(letter, cloud)[:2]
-    look_at([approve, reject], [stranger, first_visit])
-    rows = first_visit.open("/sign-ups").locator("tbody tr")
+    look_at([approve, reject], [stranger, visit])
+    rows = visit.open("/sign-ups").locator("tbody tr")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("waits for you")
     expect(rows).to_contain_text("<b>Ann</b> Lee")
 
-    admin = first_visit.open(approve)
-    first_visit.press("Approve")
+    admin = visit.open(approve)
+    visit.press("Approve")
     expect(admin.get_by_text("A letter with a link")).to_be_visible()
     letter = take_letter(post[0], "ann@example.org", "was approved")
     (confirm,) = [each for each in find_links(letter, cloud) if "code=" in each]
-    look_at([confirm], [stranger, first_visit])
+    look_at([confirm], [stranger, visit])
     stranger.sign_in("ann")
     expect(page.get_by_text("No user has these names")).to_be_visible()
     stranger.open(confirm)
@@ -241,7 +227,7 @@ def test_from_asking_for_an_account_to_its_first_call(
     stranger.press("Send the letter")
     letter = take_letter(post[0], "ann@example.org", "set a new password")
     (recover,) = [each for each in find_links(letter, cloud) if "code=" in each]
-    look_at([recover], [first_visit])
+    look_at([recover], [visit])
     stranger.open(recover)
     page.locator("#password").fill("quite another secret")
     page.locator("#again").fill("quite another secret")
@@ -261,27 +247,38 @@ def _bucket(cloud: Running) -> Iterator[str]:
     page = ATTACK.format(console=cloud.console, planted="A" * 43)
     kept = {"ContentType": "text/html", "ACL": "public-read"}
     s3.put_object(Bucket=name, Key="page.html", Body=page.encode(), **kept)
-    yield name
+    s3.put_bucket_website(
+        Bucket=name, WebsiteConfiguration={"IndexDocument": {"Suffix": "page.html"}}
+    )
+    with relayed("::1", cloud.port):
+        yield name
     s3.close()
 
 
+# Every form of a host name under which a page of a bucket comes; those that all buckets share have
+# their pages in a sandbox.
+OWN_HOSTS = {
+    "bucket": "http://{bucket}.localhost:{port}/page.html",
+    "website": "http://{bucket}.s3-website.localhost:{port}/page.html",
+}
 HOSTS = {
+    **OWN_HOSTS,
     "localhost": "http://localhost:{port}/{bucket}/page.html",
     "127.0.0.1": "http://127.0.0.1:{port}/{bucket}/page.html",
-    "bucket": "http://{bucket}.localhost:{port}/page.html",
+    "[::1]": "http://[::1]:{port}/{bucket}/page.html",
+    "website by path": "http://localhost:{port}/_eucabox/website/{bucket}/page.html",
 }
 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_bucket_page_posts_to_the_console_and_nothing_is_done(
-    cloud: Running, browser: Browser, bucket: str, first_visit: Visit, host: str
+    cloud: Running, browser: Browser, bucket: str, visit: Visit, host: str
 ) -> None:
     with visiting(browser, cloud, checks=False) as visit:
         visit.sign_in("admin")
         url = HOSTS[host].format(port=cloud.port, bucket=bucket)
         visit.page.goto(url)
-        is_shared = host != "bucket"
-        assert visit.page.title() == ("attack" if is_shared else "ran")
+        assert visit.page.title() == ("ran" if host in OWN_HOSTS else "attack")
         with visit.page.expect_response(f"{cloud.console}/sign-out") as event:
             # the sandbox lets no form go: the tests' own hand sends it
             submit_from(visit, url, cloud)
@@ -314,7 +311,7 @@ def _fulfil_bare(route: Any) -> None:
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_planted_cookie_never_becomes_a_session(
-    cloud: Running, browser: Browser, bucket: str, first_visit: Visit, host: str
+    cloud: Running, browser: Browser, bucket: str, visit: Visit, host: str
 ) -> None:
     with visiting(browser, cloud, checks=False) as visit:
         url = HOSTS[host].format(port=cloud.port, bucket=bucket)
@@ -327,7 +324,7 @@ def test_a_planted_cookie_never_becomes_a_session(
 
 
 def test_a_page_of_another_site_can_neither_frame_nor_read_the_console(
-    cloud: Running, browser: Browser, bucket: str, first_visit: Visit
+    cloud: Running, browser: Browser, bucket: str, visit: Visit
 ) -> None:
     with visiting(browser, cloud, checks=False) as visit:
         visit.sign_in("admin")

@@ -3,14 +3,14 @@
 import hashlib
 import re
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, Response, Route, expect
 
-from tests.live.console import COLOURS, SIZES, Visit, chromium, visiting
+from tests.live.console import COLOURS, PASSWORD, SIZES, Visit, visiting
 from tests.live.process import Running
 from tests.live.s3 import a_name
 
@@ -20,21 +20,6 @@ PNG = bytes.fromhex(
     "f01f00050001ff4b2e3c0e0000000049454e44ae426082"
 )
 SCRIPT = "<script>document.title = 'ran'</script>"
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(name="visit", scope="module")
-def _visit(cloud: Running, browser: Browser) -> Iterator[Visit]:
-    with visiting(browser, cloud) as visit:
-        visit.set_first_password()
-        expect(visit.page.get_by_role("heading", name="Hello, admin")).to_be_visible()
-        yield visit
-        visit.check()
 
 
 @pytest.fixture(name="bucket", scope="module")
@@ -119,12 +104,12 @@ def test_a_file_in_parts_survives_breaks_and_a_page_that_closes(
     breakable = re.compile("/upload/part[?].*number=[23]$")
     page.route(breakable, break_part)
     page.locator("#files").set_input_files(file)
-    expect(page.locator("#transfers")).to_contain_text("Trying again", timeout=30_000)
+    expect(page.locator("#transfers")).to_contain_text("It goes on by itself", timeout=30_000)
     wait_until(page, lambda: {"1", "2", "4"} <= set(done))
-    page.unroute(breakable)
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
     expect(page.get_by_role("heading", name="Uploads that are not complete")).to_be_visible()
+    page.unroute(breakable)
     sent: list[str] = []
 
     def note(request: Request) -> None:
@@ -143,6 +128,32 @@ def test_a_file_in_parts_survives_breaks_and_a_page_that_closes(
     assert cloud.client("s3").list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
 
 
+def test_an_upload_goes_on_with_a_session_that_began_since(
+    cloud: Running, visit: Visit, bucket: str, tmp_path: Path
+) -> None:
+    """Its parts are refused first: they have the form token of a session that is over."""
+    file = tmp_path / "signed-in-again.bin"
+    file.write_bytes(bytes(2 * PART + 1))
+    page = visit.open(f"/buckets/{bucket}")
+    held: list[Route] = []
+    second = re.compile("/upload/part[?].*number=2$")
+    page.route(second, lambda route: route.continue_() if held else held.append(route))
+    page.locator("#files").set_input_files(file)
+    wait_until(page, lambda: bool(held))
+    other = visit.context.new_page()
+    other.goto(cloud.console)
+    other.get_by_role("button", name="Sign out").click()
+    other.get_by_label("User name").fill("admin")
+    other.get_by_label("Password").first.fill(PASSWORD)
+    other.get_by_role("button", name="Sign in").click()
+    expect(other.get_by_role("heading", name="Hello, admin")).to_be_visible()
+    other.close()
+    held[0].continue_()
+    wait_for_upload(page, "1 of 1 files are there")
+    page.unroute(second)
+    assert read(cloud, bucket, file.name) == file.read_bytes()
+
+
 def test_an_upload_that_is_cancelled_leaves_nothing(
     cloud: Running, visit: Visit, bucket: str, tmp_path: Path
 ) -> None:
@@ -152,7 +163,7 @@ def test_an_upload_that_is_cancelled_leaves_nothing(
     third = re.compile("/upload/part[?].*number=3$")
     page.route(third, lambda route: route.abort("internetdisconnected"))
     page.locator("#files").set_input_files(file)
-    expect(page.locator("#transfers")).to_contain_text("Trying again", timeout=30_000)
+    expect(page.locator("#transfers")).to_contain_text("It goes on by itself", timeout=30_000)
     with page.expect_response(lambda answer: "/upload/abort" in answer.url):
         visit.press("Cancel")
     expect(page.locator("#transfers")).to_contain_text("Cancelled", timeout=90_000)

@@ -3,41 +3,18 @@ console, log in, terminate."""
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from eucabox.image.tiny_guest import TinyGuest
-from tests.live.console import SIZES, Visit, chromium, visiting
+from tests.live.console import SIZES, Visit, visiting
 from tests.live.guests import OPTIONS, PATIENCE, describe, install, said_over_ssh
-from tests.live.process import Running, running
+from tests.live.process import Running
 
 MILLISECONDS = PATIENCE * 1000
 HOSTILE = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(name="cloud", scope="module")
-def _cloud() -> Iterator[Running]:
-    with running("[node]\nvirt_type = qemu\n") as found:
-        yield found
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(name="visit", scope="module")
-def _visit(cloud: Running, browser: Browser) -> Iterator[Visit]:
-    """The administrator's window."""
-    with visiting(browser, cloud) as visit:
-        visit.set_first_password()
-        expect(visit.page.get_by_role("heading", name="Hello, admin")).to_be_visible()
-        yield visit
-        visit.check()
 
 
 def launch(visit: Visit, image_id: str, folder: Path) -> tuple[str, Path]:
@@ -73,6 +50,8 @@ def test_a_guest_lives_on_the_pages(
     expect(row).to_contain_text(HOSTILE)
     expect(row.locator(".tag.good")).to_have_text("running", timeout=MILLISECONDS)
     assert page.evaluate("window.isTheSame"), "the list renewed itself"
+    expect(row.get_by_role("button", name="SSH")).to_be_visible()
+    assert visit.find_overhang() == []
 
     row.get_by_role("link", name="web").click()
     page.evaluate("window.isTheSame = true")
@@ -125,7 +104,7 @@ def test_a_key_pair_is_downloaded_and_the_list_shows_it(visit: Visit) -> None:
     page = visit.open("/key-pairs")
     page.get_by_label("Name").first.fill("second")
     with page.expect_download() as event:
-        visit.press("Make it and download the private key")
+        visit.press("Create it and download the private key")
     assert "PRIVATE KEY" in Path(event.value.path()).read_text()
     expect(page.locator("#key-pairs")).to_contain_text("second", timeout=20_000)
 

@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.live import console_tour
-from tests.live.console import PASSWORD, Visit, chromium, visiting
+from tests.live.console import Visit, press_tab_to, visiting
 from tests.live.process import Running, running
 
 OUTSIDE = (
     "/sign-in", "/sign-in?note=left", "/sign-up", "/sign-up/thanks", "/recover", "/recover/sent",
     "/recover?code=x", "/confirm?code=x", "/confirm", "/none",
 )  # fmt: skip
-TABS = 150  # more than any page has before what is looked for
+MENU = ".links"  # the same on each page: the first one shows it
 
 
 @pytest.fixture(name="cloud", scope="module")
@@ -25,20 +25,12 @@ def _cloud() -> Iterator[Running]:
         yield cloud
 
 
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture(name="visit", scope="module")
-def _visit(cloud: Running, browser: Browser) -> Iterator[Visit]:
-    """The administrator's window."""
-    with visiting(browser, cloud) as visit:
-        visit.set_first_password()
-        with visiting(browser, cloud) as stranger:
-            console_tour.ask_for_accounts(stranger)
-        yield visit
+def _visit(visit: Visit, cloud: Running, browser: Browser) -> Visit:
+    """... beside which strangers have asked for accounts."""
+    with visiting(browser, cloud) as stranger:
+        console_tour.ask_for_accounts(stranger)
+    return visit
 
 
 @pytest.fixture(name="addresses", scope="module")
@@ -56,19 +48,29 @@ def test_all_that_the_menu_offers_is_looked_at(visit: Visit, addresses: list[str
 def test_pages_are_light_and_fit_any_window_and_all_eyes(
     visit: Visit, addresses: list[str]
 ) -> None:
-    found = {each: list(console_tour.find_page_faults(visit, each)) for each in addresses}
+    visit.bring_axe()
+    inside = [each for each in addresses if each not in OUTSIDE]
+    found = {
+        each: list(console_tour.find_page_faults(visit, each, MENU if number else ""))
+        for number, each in enumerate(inside)
+    }
     assert {address: faults for address, faults in found.items() if faults} == {}
 
 
 def test_so_are_the_pages_for_strangers(cloud: Running, browser: Browser, visit: Visit) -> None:
     with visiting(browser, cloud) as stranger:
+        stranger.bring_axe()
         found = {each: list(console_tour.find_page_faults(stranger, each)) for each in OUTSIDE}
     assert {address: faults for address, faults in found.items() if faults} == {}
 
 
 def test_the_tab_key_reaches_everything(visit: Visit, addresses: list[str]) -> None:
     visit.page.set_viewport_size({"width": 1440, "height": 900})
-    found = {each: console_tour.list_unreached(visit, each) for each in addresses}
+    inside = [each for each in addresses if each not in OUTSIDE]
+    found = {
+        each: console_tour.list_unreached(visit, each, from_main=number > 0)
+        for number, each in enumerate(inside)
+    }
     assert {address: unreached for address, unreached in found.items() if unreached} == {}
 
 
@@ -85,6 +87,37 @@ def test_the_menu_opens_and_closes_by_keys_in_a_narrow_window(visit: Visit) -> N
     expect(page.get_by_role("button", name="Menu")).to_be_focused()
     page.set_viewport_size({"width": 1440, "height": 900})
     expect(link).to_be_visible()
+
+
+def test_the_menu_shows_which_page_it_is_however_far_down_that_stands(visit: Visit) -> None:
+    page = visit.open("/faults")
+    link = page.get_by_role("link", name="Faults", exact=True).first
+    expect(link).to_be_in_viewport(ratio=1)
+    page.set_viewport_size({"width": 360, "height": 740})
+    visit.open("/faults").get_by_role("button", name="Menu").click()
+    expect(link).to_be_in_viewport(ratio=1)
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_what_folds_open_over_a_narrow_page_fits_into_it(visit: Visit) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path, label in (
+        ("/instances", "Columns"),
+        ("/buckets/a-tour-of-the-console", "New folder"),
+    ):
+        visit.open(path).get_by_text(label, exact=True).click()
+        expect(page.locator(".drop[open] > form")).to_be_in_viewport()
+        assert visit.find_faults() == []
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_a_list_without_rows_has_no_acts_on_them(visit: Visit) -> None:
+    page = visit.open("/buckets/a-tour-of-the-console")
+    expect(page.locator("form.bulk")).to_be_visible()
+    page = visit.open("/buckets/a-tour-of-the-console?q=none-is-called-so")
+    expect(page.get_by_text("No name here begins with")).to_be_visible()
+    expect(page.locator("form.bulk")).to_be_hidden()
 
 
 def test_a_question_is_a_dialog_that_escape_ends(visit: Visit) -> None:
@@ -126,13 +159,25 @@ def test_parts_of_a_page_renew_themselves_and_keep_the_focus(cloud: Running, vis
     expect(page.get_by_role("button", name="Copy").first).to_be_focused()
 
 
-def press_tab_to(page: Page, target: Locator) -> None:
-    """Press Tab until something has the focus."""
-    for _ in range(TABS):
-        page.keyboard.press("Tab")
-        if target.evaluate("each => each === document.activeElement"):
-            return
-    raise AssertionError(f"the Tab key never reaches {target}")
+def test_a_list_that_renews_itself_keeps_what_is_ticked_and_tells_when_it_is_old(
+    cloud: Running, visit: Visit
+) -> None:
+    visit.context.route_web_socket("**/nudges", lambda socket: socket.close())
+    page = visit.open("/instances")
+    rows, stale = page.locator("#instances tbody tr"), page.locator("#stale")
+    before = rows.count()
+    ticked = rows.last.locator("input[name=chosen]").get_attribute("value")
+    page.locator(f"input[value={ticked}]").check()
+    console_tour.insert_instances(cloud, 1, "stopped")
+    expect(rows).to_have_count(before + 1, timeout=15_000)
+    expect(page.locator(f"input[value={ticked}]")).to_be_checked()
+    expect(page.get_by_text("1 chosen")).to_be_visible()
+    page.route("**/instances/list*", lambda route: route.abort())
+    expect(stale).to_be_visible(timeout=15_000)
+    page.unroute("**/instances/list*")
+    expect(stale).to_be_hidden(timeout=15_000)
+    page.get_by_text("Columns", exact=True).click()
+    expect(page.get_by_role("button", name="Show these")).to_be_visible()
 
 
 def test_from_the_sign_in_over_an_upload_and_a_link_to_the_sign_out_by_keys_alone(
@@ -141,12 +186,8 @@ def test_from_the_sign_in_over_an_upload_and_a_link_to_the_sign_out_by_keys_alon
     file = tmp_path / "by-keys.txt"
     file.write_text("typed")
     with visiting(browser, cloud) as person:
-        page = person.open("/buckets/tour-of-the-console")
-        page.keyboard.type("admin")
-        page.keyboard.press("Tab")
-        page.keyboard.type(PASSWORD)
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", name="tour-of-the-console").first).to_be_visible()
+        page = person.sign_in_by_keys("/buckets/a-tour-of-the-console")
+        expect(page.get_by_role("heading", name="a-tour-of-the-console").first).to_be_visible()
         press_tab_to(page, page.locator("#files"))
         with page.expect_file_chooser() as chooser:
             page.keyboard.press("Space")

@@ -1,7 +1,6 @@
 """A second factor in a real browser and with real clients, shown by a real app's library."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -10,22 +9,10 @@ import pytest
 from botocore.exceptions import ClientError
 from playwright.sync_api import Browser, Page, expect
 
-from tests.live.console import Visit, chromium, visiting
-from tests.live.process import Running, running
+from tests.live.console import Visit, visiting
+from tests.live.process import Running
 
 STEP = 30
-
-
-@pytest.fixture(name="cloud", scope="module")
-def _cloud() -> Iterator[Running]:
-    with running("[node]\nvirt_type = qemu\n") as cloud:
-        yield cloud
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def show(seed: str, ahead: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""An administrator, the root of an account and its user, each in a browser of its own."""
+"""An visit, the root of an account and its user, each in a browser of its own."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.live.console import PASSWORD, Visit, chromium, visiting
+from tests.live.console import PASSWORD, Visit, visiting
 from tests.live.process import Running
 
 NEW = "another long enough password"
@@ -15,28 +15,13 @@ LISTING = {"Effect": "Allow", "Action": "iam:ListUsers", "Resource": "*"}
 EVIL = "<img src=x onerror=alert(1)>"
 
 
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(name="administrator", scope="module")
-def _administrator(cloud: Running, browser: Browser) -> Iterator[Visit]:
-    with visiting(browser, cloud) as visit:
-        visit.set_first_password()
-        expect(visit.page.get_by_role("heading", name="Hello, admin")).to_be_visible()
-        yield visit
-        visit.check()
-
-
 @pytest.fixture(name="root", scope="module")
-def _root(cloud: Running, browser: Browser, administrator: Visit) -> Iterator[Visit]:
+def _root(cloud: Running, browser: Browser, visit: Visit) -> Iterator[Visit]:
     """The root of an account that the administrator has just made."""
-    page = administrator.open("/accounts")
+    page = visit.open("/accounts")
     page.get_by_label("Account name").fill("physics")
     page.get_by_label("First password").fill(PASSWORD)
-    administrator.press("Create the account")
+    visit.press("Create the account")
     expect(page.get_by_text("The account is created.")).to_be_visible()
     with visiting(browser, cloud) as visit:
         page = visit.sign_in("physics")
@@ -58,7 +43,7 @@ def create_user(root: Visit) -> Page:
     page.get_by_text("Create a user", exact=True).click()
     page.get_by_label("User name").fill("bob")
     page.locator("#password").fill(PASSWORD)
-    page.get_by_label("Has to choose another one").uncheck()
+    page.get_by_label("Must choose another one").uncheck()
     root.press("Create the user")
     expect(page.get_by_text("The user is created.")).to_be_visible()
     return page
@@ -104,30 +89,30 @@ def test_from_a_new_user_to_why_it_is_refused(
 
     page = root.open("/users/bob")
     page.get_by_role("link", name="Why is this refused?").click()
-    page.get_by_label("Verb").fill("iam:GetUser")
+    page.get_by_label("Action").fill("iam:GetUser")
     root.press("Ask")
     expect(page.get_by_role("heading", name="Refused: no policy allows it")).to_be_visible()
-    page.get_by_label("Verb").fill("ec2:DescribeInstances")
+    page.get_by_label("Action").fill("ec2:DescribeInstances")
     root.press("Ask")
     expect(page.get_by_role("heading", name="Allowed")).to_be_visible()
     expect(page.locator("pre")).to_contain_text("ec2:DescribeInstances")
 
 
 def test_the_administrator_sees_the_session_and_ends_it(
-    cloud: Running, browser: Browser, administrator: Visit, root: Visit
+    cloud: Running, browser: Browser, visit: Visit, root: Visit
 ) -> None:
     with visiting(browser, cloud) as bob:
         bob.sign_in("bob", account="physics")
         expect(bob.page.get_by_role("heading", name="Hello, bob")).to_be_visible()
-        page = administrator.open("/all-sessions")
+        page = visit.open("/all-sessions")
         row = page.locator("tr", has_text="bob").first
         row.get_by_role("button", name="End").click()
         expect(page.get_by_text("The session is over.")).to_be_visible()
         bob.open("/")
         expect(bob.page.get_by_role("heading", name="Sign in")).to_be_visible()
-    page = administrator.open("/log?user=bob")
+    page = visit.open("/log?user=bob")
     expect(page.locator(".log li").first).to_be_visible()
-    page = administrator.open("/faults")
+    page = visit.open("/faults")
     expect(page.get_by_text("memory").first).to_be_visible()
 
 

@@ -10,6 +10,7 @@ from werkzeug.exceptions import NotFound
 from eucabox.console.answers import get_status
 from eucabox.console.iam_pages import Item, join_members, make_column, read_field
 from eucabox.console.listing import Column, show_listing
+from eucabox.console.undoable_steps import UndoableSteps
 from eucabox.console.visitor import current_visitor, perform
 from eucabox.errors import Fault
 from eucabox.iam.account_limits import KEYS, LIMIT, OPERATOR
@@ -60,13 +61,19 @@ def show_list() -> Response:
 @pages.post("/accounts")
 def create() -> Response:
     """Create an account, and let its root sign in where a password is given."""
-    name, password = read_field("account_name"), request.form.get("password", "")
+    name, password, steps = (
+        read_field("account_name"),
+        request.form.get("password", ""),
+        UndoableSteps(),
+    )
     try:
-        perform("iam", "CreateAccount", account_name=name, email=read_field("email"))
-        if password:
-            _set_password(name, password)
+        with steps:
+            email = read_field("email")
+            steps.perform("CreateAccount", "DeleteAccount", account_name=name, email=email)
+            if password:
+                _set_password(name, password)
     except Fault as fault:
-        return _show_list(get_status(fault), problem=fault.message)
+        return _show_list(get_status(fault), problem=steps.tell(f"The account {name}", fault))
     where = url_for("accounts.show", account_name=name, note="created")
     return make_response(redirect(where, 303))
 

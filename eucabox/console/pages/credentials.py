@@ -1,12 +1,10 @@
 """One's own credentials: the zip for clients, access keys, signing certificates."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 
 from eucabox.console.answers import get_status
 from eucabox.console.guard import check_text
+from eucabox.console.iam_pages import Item, list_access_keys, try_list
 from eucabox.console.navigation import may
 from eucabox.console.site import current_console
 from eucabox.console.visitor import current_visitor, perform
@@ -108,7 +106,7 @@ def _show_page(status: int = 200, **shown: object) -> Response:
     caller = current_visitor().caller
     assert caller is not None
     blanks = {"problem": "", "note": "", "made_key": None, "made_certificate": None}
-    keys = _list_keys()
+    keys = list_access_keys()
     page = render_template(
         "credentials.html",
         **{
@@ -126,43 +124,22 @@ def _show_page(status: int = 200, **shown: object) -> Response:
     return make_response(page, status)
 
 
-def _write_profiles(keys: list[dict[str, Any]] | None, made_key: object) -> dict[str, str]:
+def _write_profiles(keys: list[Item] | None, made_key: object) -> dict[str, str]:
     """The settings of clients, with the key that was just made or else without any secret."""
     if isinstance(made_key, dict):
         key_id, secret = made_key["access_key_id"], made_key["secret_access_key"]
     else:
         active = [each["access_key_id"] for each in keys or [] if each["status"] == "Active"]
-        key_id, secret = active[0] if active else "ACCESS_KEY", "SECRET_KEY"
+        key_id, secret = str(active[0]) if active else "ACCESS_KEY", "SECRET_KEY"
     config = current_console().cloud.config
     return write_profiles(config, _find_api_host(), key_id, secret)
 
 
-def _list_keys() -> list[dict[str, Any]] | None:
-    """The access keys with their last use; None where the caller may not list them."""
-    listed = _read_list("ListAccessKeys", "access_key_metadata")
-    for key in listed or []:
-        used = _read_members("GetAccessKeyLastUsed", access_key_id=key["access_key_id"])
-        key["last_used"] = used.get("access_key_last_used", {})
-    return listed
-
-
-def _list_certificates() -> list[dict[str, Any]] | None:
-    listed = _read_list("ListSigningCertificates", "certificates")
-    for each in listed or []:
-        each["fingerprint"] = fingerprint(each["certificate_body"])
-    return listed
-
-
-def _read_list(name: str, member: str) -> list[dict[str, Any]] | None:
-    listed = _read_members(name).get(member)
-    return None if listed is None else [dict(each) for each in listed]
-
-
-def _read_members(name: str, **members: object) -> Mapping[str, Any]:
-    try:
-        return perform("iam", name, **members)
-    except Fault:
-        return {}
+def _list_certificates() -> list[Item] | None:
+    listed = try_list("ListSigningCertificates", "certificates")
+    return listed and [
+        {**each, "fingerprint": fingerprint(str(each["certificate_body"]))} for each in listed
+    ]
 
 
 def _find_api_host() -> str:

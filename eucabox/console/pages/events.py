@@ -5,7 +5,7 @@ from flask import Blueprint, render_template, request
 from eucabox.actions import Result
 from eucabox.console.guard import check_text
 from eucabox.console.visitor import current_visitor, perform
-from eucabox.errors import NoSuchEntity
+from eucabox.errors import InvalidParameterValue, NoSuchEntity
 
 pages = Blueprint("events", __name__)
 ROWS = 50
@@ -48,7 +48,9 @@ def _find(chosen: dict[str, str], next_token: str = "") -> Result:
     members = {**chosen, "next_token": next_token} if next_token else chosen
     try:
         answer = perform("bootstrap", "DescribeEvents", max_results=ROWS, **members)
-    except NoSuchEntity as fault:  # an account that is not there, of a filter that was typed
+    except (NoSuchEntity, InvalidParameterValue) as fault:  # of a filter that was typed
+        if fault.facts.get("parameter") == "NextToken":
+            raise
         answer, problem = {"events": []}, fault.message
     return {
         "events": answer["events"],

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, make_response, render_template, request
 
 from eucabox.console import iam_pages
-from eucabox.console.answers import get_status
+from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.iam_pages import (
     Change,
     Item,
+    Step,
     carry_out,
-    get_note,
+    delete_after,
     join_members,
+    list_others,
     make_column,
     read_field,
     read_list,
@@ -36,13 +38,12 @@ CHANGES = {
     "drop-policy": Change("DeleteGroupPolicy", "The policy is deleted.", take("policy_name")),
     "rename": Change("UpdateGroup", "The group is renamed.", take("new_group_name", "new_path")),
 }
-LIST_NOTES = {"deleted": "The group is deleted.", "created": "The group is created."}
 
 
 @pages.get("/groups")
 def show_list() -> Response:
     """List them."""
-    return _show_list(note=LIST_NOTES.get(request.args.get("note", ""), ""))
+    return _show_list()
 
 
 @pages.post("/groups")
@@ -53,14 +54,13 @@ def create() -> Response:
         perform("iam", "CreateGroup", group_name=name, path=read_field("path") or "/")
     except Fault as fault:
         return _show_list(get_status(fault), problem=fault.message)
-    return make_response(redirect(url_for("groups.show", group_name=name, note="created"), 303))
+    return redirect_with_notice("groups.show", "The group is created.", group_name=name)
 
 
 @pages.get("/groups/<group_name>")
 def show(group_name: str) -> Response:
     """Show a group."""
-    note = LIST_NOTES["created"] if request.args.get("note") == "created" else get_note(CHANGES)
-    return _show_group(group_name, note=note)
+    return _show_group(group_name)
 
 
 @pages.post("/groups/<group_name>")
@@ -69,18 +69,17 @@ def change(group_name: str) -> Response:
     do = request.form.get("do", "")
     try:
         if do == "delete":
-            for verb, members in list_steps_before_end(group_name):
-                perform("iam", verb, group_name=group_name, **members)
-            perform("iam", "DeleteGroup", group_name=group_name)
-            return make_response(redirect(url_for("groups.show_list", note="deleted"), 303))
-        carry_out(CHANGES, group_name=group_name)
+            steps = list_steps_before_end(group_name)
+            delete_after(steps, "DeleteGroup", group_name=group_name)
+            return redirect_with_notice("groups.show_list", "The group is deleted.")
+        note = carry_out(CHANGES, group_name=group_name)
     except Fault as fault:
         return _show_group(group_name, get_status(fault), problem=fault.message)
     name = read_field("new_group_name") or group_name if do == "rename" else group_name
-    return make_response(redirect(url_for("groups.show", group_name=name, note=do), 303))
+    return redirect_with_notice("groups.show", note, group_name=name)
 
 
-def list_steps_before_end(group_name: str) -> Iterator[tuple[str, dict[str, object]]]:
+def list_steps_before_end(group_name: str) -> Iterator[Step]:
     """Yield the verbs, with their members, that take from a group what it must not have at its
     end."""
     for user in read_list("GetGroup", "users", group_name=group_name):
@@ -92,16 +91,14 @@ def list_steps_before_end(group_name: str) -> Iterator[tuple[str, dict[str, obje
         yield "DeleteGroupPolicy", {"policy_name": name}
 
 
-def _show_list(status: int = 200, problem: str = "", note: str = "") -> Response:
+def _show_list(status: int = 200, problem: str = "") -> Response:
     rows, text = read_list("ListGroups", "groups"), join_members("group_name", "path")
     listing = show_listing("groups", "groups.show_list", COLUMNS, rows, text)
-    page = render_template(
-        "groups.html", listing=listing, sent=request.form, problem=problem, note=note
-    )
+    page = render_template("groups.html", listing=listing, sent=request.form, problem=problem)
     return make_response(page, status)
 
 
-def _show_group(group_name: str, status: int = 200, problem: str = "", note: str = "") -> Response:
+def _show_group(group_name: str, status: int = 200, problem: str = "") -> Response:
     of_group = {"group_name": group_name}
     group = perform("iam", "GetGroup", **of_group)["group"]
     members = read_list("GetGroup", "users", **of_group)
@@ -114,13 +111,10 @@ def _show_group(group_name: str, status: int = 200, problem: str = "", note: str
         inline=try_list("ListGroupPolicies", "policy_names", **of_group),
         policies=iam_pages.list_policy_choices(),
         problem=problem,
-        note=note,
     )
     return make_response(page, status)
 
 
 def _list_others(members: list[Item]) -> list[Item]:
-    inside = {each["user_name"] for each in members}
-    every = try_list("ListUsers", "users") or []
-    others = [each for each in every if each["user_name"] not in inside]
+    others = list_others("ListUsers", "users", "user_name", members)
     return others if len(others) <= iam_pages.MOST_CHOICES else []

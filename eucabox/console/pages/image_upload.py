@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadRequest
 from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.guard import check_text
 from eucabox.console.members import read_structures, read_text
-from eucabox.console.pages.buckets.uploads import answer_in_json
+from eucabox.console.pages.buckets.uploads import answer_in_json, read_size
 from eucabox.console.visitor import current_visitor, perform
 from eucabox.errors import Fault, ImageNameExists, InvalidParameterValue
 from eucabox.image import names, settings
@@ -38,7 +38,7 @@ def prepare() -> Response:
     there."""
     file = _read_file_name()
     _check_name(request.form.get("name", ""))
-    read_disk_size(_read_head(), _read_size(), file)
+    read_disk_size(_read_head(), read_size(), file)
     bucket = check_text(request.form.get("bucket", ""), MOST_BUCKET, "The bucket's name")
     _ensure_bucket(bucket)
     return jsonify(bucket=bucket, key=_find_key(bucket, file))
@@ -136,10 +136,3 @@ def _read_head() -> bytes:
         return base64.b64decode(text, validate=True)[:HEAD]
     except (ValueError, binascii.Error):
         raise BadRequest("The file's first bytes are not in base64.") from None
-
-
-def _read_size() -> int:
-    text = request.form.get("size", "")
-    if not text.isascii() or not text.isdigit() or len(text) > 15:
-        raise BadRequest("A file has a size.")
-    return int(text)

@@ -10,7 +10,7 @@ from eucabox.console.visitor import perform
 pages = Blueprint("images", __name__)
 COLUMNS: tuple[Column[ListedImage], ...] = (
     Column("name", "Name", lambda row: row["name"].casefold(), is_fixed=True, style="name"),
-    Column("state", "State", lambda row: row["state"]),
+    Column("state", "State", lambda row: row["state"], style="tagged"),
     Column("whose", "Whose", lambda row: row["whose"]),
     Column("kind", "Kind", lambda row: row["image_type"]),
     Column("architecture", "Processor", lambda row: row["architecture"], is_shown=False),

@@ -10,6 +10,7 @@ from eucabox.console.policy_editor import (
     STARTS,
     Editor,
     check_editor,
+    edit_again,
     indent_document,
     start_editor,
 )
@@ -42,8 +43,7 @@ def save(kind: str, owner: str) -> Response:
     try:
         perform("iam", f"Put{kind.capitalize()}Policy", **members)
     except Fault as fault:
-        is_malformed = fault.code == "MalformedPolicyDocument"
-        editor = check_editor(kind) if is_malformed else Editor(document)
+        editor = edit_again(kind, fault)
         return _show_editor(kind, owner, name, editor, get_status(fault), fault.message)
     return make_response(redirect(_find_page(kind, owner), 303))
 

@@ -9,8 +9,9 @@ from eucabox.console.answers import redirect_with_notice
 from eucabox.console.compute import ShownInstance, offer
 from eucabox.console.console_text import clean_console
 from eucabox.console.guard import check_text
+from eucabox.console.listed_instances import is_sick
 from eucabox.console.pages.events import list_events
-from eucabox.console.pages.instances import ACTS, choose_act, is_sick
+from eucabox.console.pages.instances import ACTS, choose_act
 from eucabox.console.pages.usage import find_usage
 from eucabox.console.ssh_line import write_ssh_line
 from eucabox.console.visitor import perform

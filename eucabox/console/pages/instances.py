@@ -9,14 +9,15 @@ from werkzeug.exceptions import BadRequest
 from eucabox.console import compute
 from eucabox.console.bulk import perform_each, read_chosen, show_outcomes
 from eucabox.console.compute import ListedLine, ShownUsage, offer
-from eucabox.console.listing import Column, PagedList, list_shown, show_listing
-from eucabox.console.ssh_line import write_ssh_line
+from eucabox.console.listed_instances import ListedInstances, make_row
+from eucabox.console.listing import PER_PAGE, Column, PagedList, list_shown, show_listing
 from eucabox.console.visitor import current_visitor, perform
 from eucabox.instance_states import InstanceState
 
 pages = Blueprint("instances", __name__)
 STATES = tuple(each.value for each in InstanceState)
 ALL_ACCOUNTS = "all"
+ALL = 1_000_000  # instances, where each has to be looked at
 KEPT = ("q", "tag", "state", "accounts", "order")  # of the list's address, when something was done
 
 
@@ -45,10 +46,10 @@ def _name(row: ListedLine) -> str:
 
 COLUMNS: tuple[Column[ListedLine], ...] = (
     Column("name", "Name", _name, is_fixed=True, style="name"),
-    Column("state", "State", lambda row: row["state"]["name"], is_fixed=True),
+    Column("state", "State", lambda row: row["state"]["name"], is_fixed=True, style="tagged"),
     Column("type", "Type", lambda row: row["instance_type"], style="short"),
-    Column("address", "Address", lambda row: row["private_ip_address"] or "", style="short"),
-    Column("usage", "CPU and memory"),
+    Column("address", "Address", lambda row: row["private_ip_address"] or "", style="address"),
+    Column("usage", "CPU, memory"),
     Column("launched", "Launched", lambda row: row["launch_time"].timestamp(), style="short"),
     Column("key", "Key pair", lambda row: row["key_name"] or "", is_shown=False),
     Column("image", "Image", lambda row: row["image_id"], is_shown=False),
@@ -96,13 +97,6 @@ def choose_act() -> InstanceAct:
     return choice
 
 
-def is_sick(row: ListedLine) -> bool:
-    """Return whether an instance runs and something is wrong with it."""
-    reason = row["state_reason"]
-    is_running = row["state"]["name"] == "running"
-    return is_running and reason is not None and reason["code"].startswith("Server.")
-
-
 def _keep_view() -> dict[str, Any]:
     """What of this address the list has when something was done with its rows."""
     return {name: request.args[name] for name in KEPT if request.args.get(name)}
@@ -114,26 +108,25 @@ def _read_list() -> dict[str, object]:
     state = state if state in STATES else ""
     every = bool(caller and caller.admin) and accounts == ALL_ACCOUNTS
     shows_groups = any(each.name == "groups" for each in list_shown("instances", COLUMNS))
-    rows = compute.list_instances(
-        every_account=every, with_groups=shows_groups or bool(request.args.get("q"))
+    narrowed = any(request.args.get(each) for each in ("q", "tag", "order"))
+    lines = ListedInstances(
+        every_account=every,
+        with_groups=shows_groups or bool(request.args.get("q")),
+        state_name=state,
+        at_once=ALL if narrowed else PER_PAGE,
     )
     listing: PagedList[ListedLine] = show_listing(
         "instances",
         "instances.show",
         COLUMNS,
-        [row for row in rows if row["state"]["name"] == state] if state else rows,
+        lines,
         _read_text,
         lambda row: {each["key"]: each["value"] for each in row["tags"]},
         {"state": state, "accounts": ALL_ACCOUNTS if every else ""},
     )
-    return {
-        "listing": listing,
-        "every_account": every,
-        "is_sick": is_sick,
-        "find_name": compute.find_name,
-        "write_ssh_line": write_ssh_line,
-        "usage": _find_usage(listing),
-    }
+    usage = _find_usage(listing)
+    rows = [make_row(each, usage.get(each["instance_id"])) for each in listing.rows]
+    return {"listing": listing, "rows": rows, "every_account": every}
 
 
 def _find_usage(listing: PagedList[ListedLine]) -> dict[str, ShownUsage]:

@@ -20,7 +20,7 @@ MOST_BYTES = 16384  # of a public key's file
 COLUMNS: tuple[Column[ShownKeyPair], ...] = (
     Column("name", "Name", lambda row: row["key_name"].casefold(), is_fixed=True, style="name"),
     Column("type", "Type", lambda row: row["key_type"]),
-    Column("fingerprint", "Fingerprint"),
+    Column("fingerprint", "Fingerprint", style="long"),
     Column("created", "Created", lambda row: row["create_time"].timestamp()),
     Column("id", "ID", lambda row: row["key_pair_id"], is_shown=False),
     Column("tags", "Tags", is_shown=False),

@@ -1,6 +1,7 @@
 """The queue of letters: what waits and why, another try, forgetting one, a test."""
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from werkzeug.exceptions import BadRequest
 
 from eucabox.console.answers import get_status
 from eucabox.console.iam_pages import read_field
@@ -32,12 +33,13 @@ def show_rows() -> str:
 def change() -> Response:
     """Try a letter again, forget one, or send a test."""
     do = request.form.get("do", "")
+    if do not in NOTES:
+        raise BadRequest("This form is not one of the page's.")
     try:
         if do == "test":
             perform("bootstrap", "SendTestMail", address=read_field("address"))
         else:
-            verb = VERBS.get(do, "RetryMail")
-            perform("bootstrap", verb, mail_id=read_field("mail_id"))
+            perform("bootstrap", VERBS[do], mail_id=read_field("mail_id"))
     except Fault as fault:
         return _show_page(get_status(fault), problem=fault.message)
     return make_response(redirect(url_for("mails.show", note=do), 303))

@@ -1,13 +1,16 @@
 """Managed policies: made, looked at with their versions, put in force, deleted."""
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from collections.abc import Iterator
 
-from eucabox.console.answers import get_status
+from flask import Blueprint, Response, make_response, render_template, request
+
+from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.iam_pages import (
     Change,
     Item,
+    Step,
     carry_out,
-    get_note,
+    delete_after,
     join_members,
     make_column,
     may_perform,
@@ -24,11 +27,12 @@ from eucabox.console.policy_editor import (
     STARTS,
     Editor,
     check_editor,
+    edit_again,
     indent_document,
     start_editor,
 )
 from eucabox.console.visitor import perform
-from eucabox.errors import Fault
+from eucabox.errors import Fault, NoSuchEntity
 
 pages = Blueprint("policies", __name__)
 COLUMNS = (
@@ -48,7 +52,6 @@ CHANGES = {
         lambda: {"policy_document": read_text("policy_document"), "set_as_default": True},
     ),
 }
-LIST_NOTES = {"deleted": "The policy is deleted.", "created": "The policy is created."}
 DETACH = {
     "policy_users": ("DetachUserPolicy", "user_name"),
     "policy_groups": ("DetachGroupPolicy", "group_name"),
@@ -60,8 +63,7 @@ DETACH = {
 def show_list() -> Response:
     """List them."""
     is_started = "start" in request.args
-    note = LIST_NOTES.get(request.args.get("note", ""), "")
-    return _show_list(note=note, editor=start_editor() if is_started else None)
+    return _show_list(editor=start_editor() if is_started else None)
 
 
 @pages.post("/policies")
@@ -79,16 +81,20 @@ def create() -> Response:
             policy_document=read_text("policy_document"),
         )["policy"]
     except Fault as fault:
-        return _show_list(get_status(fault), problem=fault.message, editor=_look_again(fault))
+        editor = edit_again("managed", fault)
+        return _show_list(get_status(fault), problem=fault.message, editor=editor)
     assert isinstance(made, dict)
-    return make_response(redirect(url_for("policies.show", arn=made["arn"], note="created"), 303))
+    return redirect_with_notice("policies.show", "The policy is created.", arn=made["arn"])
 
 
 @pages.get("/policies/one")
 def show() -> Response:
     """Show the policy of an ARN, with the version that the address names or the one in force."""
-    note = LIST_NOTES.get(request.args.get("note", ""), "") or get_note(CHANGES)
-    return _show_policy(request.args.get("arn", ""), note=note)
+    arn = request.args.get("arn", "")
+    if not arn.startswith("arn:"):
+        reason = "This address names no policy; the list of policies leads to each of them."
+        raise NoSuchEntity(reason=reason)
+    return _show_policy(arn)
 
 
 @pages.post("/policies/one")
@@ -99,40 +105,31 @@ def change() -> Response:
         return _show_policy(arn, editor=check_editor("managed"))
     try:
         if do == "delete":
-            _delete(arn)
-            return make_response(redirect(url_for("policies.show_list", note="deleted"), 303))
-        carry_out(CHANGES, policy_arn=arn)
+            delete_after(_list_steps_before_end(arn), "DeletePolicy", policy_arn=arn)
+            return redirect_with_notice("policies.show_list", "The policy is deleted.")
+        note = carry_out(CHANGES, policy_arn=arn)
     except Fault as fault:
-        editor = _look_again(fault) if do == "save" else None
+        editor = edit_again("managed", fault) if do == "save" else None
         return _show_policy(arn, get_status(fault), problem=fault.message, editor=editor)
-    return make_response(redirect(url_for("policies.show", arn=arn, note=do), 303))
+    return redirect_with_notice("policies.show", note, arn=arn)
 
 
-def _delete(arn: str) -> None:
-    """Delete a policy, and before it its versions and what it is attached to; a boundary stays."""
+def _list_steps_before_end(arn: str) -> Iterator[Step]:
+    """Yield the verbs, with their members, that take a policy from who has it, and its versions
+    from it; a boundary stays."""
     holders = perform("iam", "ListEntitiesForPolicy", policy_arn=arn, max_items=1000,
                       policy_usage_filter="PermissionsPolicy")  # fmt: skip
     for member, (verb, name) in DETACH.items():
         entities = holders[member]
         assert isinstance(entities, list)
         for each in entities:
-            perform("iam", verb, policy_arn=arn, **{name: each[name]})
+            yield verb, {name: each[name]}
     for each in read_list("ListPolicyVersions", "versions", policy_arn=arn):
         if not each["is_default_version"]:
-            version = each["version_id"]
-            perform("iam", "DeletePolicyVersion", policy_arn=arn, version_id=version)
-    perform("iam", "DeletePolicy", policy_arn=arn)
+            yield "DeletePolicyVersion", {"version_id": each["version_id"]}
 
 
-def _look_again(fault: Fault) -> Editor:
-    if fault.code != "MalformedPolicyDocument":
-        return Editor(read_text("policy_document"))
-    return check_editor("managed")
-
-
-def _show_list(
-    status: int = 200, problem: str = "", note: str = "", editor: Editor | None = None
-) -> Response:
+def _show_list(status: int = 200, problem: str = "", editor: Editor | None = None) -> Response:
     page = render_template(
         "policies.html",
         listing=_list_policies(),
@@ -141,7 +138,6 @@ def _show_list(
         starts=STARTS,
         sent=request.form,
         problem=problem,
-        note=note,
     )
     return make_response(page, status)
 
@@ -155,7 +151,7 @@ def _list_policies() -> PagedList[Item]:
 
 
 def _show_policy(
-    arn: str, status: int = 200, *, problem: str = "", note: str = "", editor: Editor | None = None
+    arn: str, status: int = 200, *, problem: str = "", editor: Editor | None = None
 ) -> Response:
     policy = perform("iam", "GetPolicy", policy_arn=arn)["policy"]
     assert isinstance(policy, dict)
@@ -174,7 +170,6 @@ def _show_policy(
         versions=try_list("ListPolicyVersions", "versions", policy_arn=arn),
         holders=_list_holders(arn),
         problem=problem,
-        note=note,
     )
     return make_response(page, status)
 

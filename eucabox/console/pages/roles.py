@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, make_response, render_template, request
 
 from eucabox.console import iam_pages
-from eucabox.console.answers import get_status
+from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.iam_pages import (
     Change,
     Item,
+    Step,
     carry_out,
-    get_note,
+    delete_after,
     join_members,
     make_column,
     read_field,
@@ -22,7 +23,14 @@ from eucabox.console.iam_pages import (
     try_list,
 )
 from eucabox.console.listing import show_listing
-from eucabox.console.policy_editor import TRUST_EC2, Editor, check_editor, indent_document
+from eucabox.console.policy_editor import (
+    TRUST_EC2,
+    Editor,
+    check_editor,
+    edit_again,
+    indent_document,
+)
+from eucabox.console.undoable_steps import UndoableSteps
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault, InvalidParameterValue
 
@@ -70,17 +78,12 @@ CHANGES = {
         lambda: {"policy_document": read_text("policy_document")},
     ),
 }
-NOTES = {
-    "deleted": "The role is deleted.",
-    "created": "The role is created.",
-    "profile": "The instance profile is created, and hands out the role.",
-}
 
 
 @pages.get("/roles")
 def show_list() -> Response:
     """List them."""
-    return _show_list(note=NOTES.get(request.args.get("note", ""), ""))
+    return _show_list()
 
 
 @pages.post("/roles")
@@ -99,48 +102,51 @@ def create() -> Response:
             assume_role_policy_document=document,
         )
     except Fault as fault:
-        editor = _look_again(fault)
+        editor = edit_again("trust", fault)
         return _show_list(get_status(fault), problem=fault.message, editor=editor)
-    return make_response(redirect(url_for("roles.show", role_name=name, note="created"), 303))
+    return redirect_with_notice("roles.show", "The role is created.", role_name=name)
 
 
 @pages.get("/roles/<role_name>")
 def show(role_name: str) -> Response:
     """Show a role."""
-    return _show_role(
-        role_name, note=NOTES.get(request.args.get("note", ""), "") or get_note(CHANGES)
-    )
+    return _show_role(role_name)
 
 
 @pages.post("/roles/<role_name>")
 def change(role_name: str) -> Response:
     """Change a role as the form has it in `do`."""
-    do, note = request.form.get("do", ""), request.form.get("do", "")
+    do = request.form.get("do", "")
     if do == "check":
         return _show_role(role_name, editor=check_editor("trust"))
     try:
         if do == "delete":
-            for verb, members in list_steps_before_end(role_name):
-                perform("iam", verb, role_name=role_name, **members)
-            perform("iam", "DeleteRole", role_name=role_name)
-            return make_response(redirect(url_for("roles.show_list", note="deleted"), 303))
+            steps = list_steps_before_end(role_name)
+            delete_after(steps, "DeleteRole", role_name=role_name)
+            return redirect_with_notice("roles.show_list", "The role is deleted.")
         if do == "create-profile":
-            profile = {"instance_profile_name": read_field("instance_profile_name")}
-            perform("iam", "CreateInstanceProfile", **profile)
-            perform("iam", "AddRoleToInstanceProfile", role_name=role_name, **profile)
-            note = "profile"
+            _create_profile(role_name, read_field("instance_profile_name"))
+            note = "The instance profile is created, and hands out the role."
         elif do == "drop-profile":
             name = read_field("instance_profile_name")
             perform("iam", "DeleteInstanceProfile", instance_profile_name=name)
+            note = "The instance profile is deleted."
         else:
-            carry_out(CHANGES, role_name=role_name)
+            note = carry_out(CHANGES, role_name=role_name)
     except Fault as fault:
-        editor = _look_again(fault) if do == "trust" else None
+        editor = edit_again("trust", fault) if do == "trust" else None
         return _show_role(role_name, get_status(fault), problem=fault.message, editor=editor)
-    return make_response(redirect(url_for("roles.show", role_name=role_name, note=note), 303))
+    return redirect_with_notice("roles.show", note, role_name=role_name)
 
 
-def list_steps_before_end(role_name: str) -> Iterator[tuple[str, dict[str, object]]]:
+def _create_profile(role_name: str, name: str) -> None:
+    with UndoableSteps() as steps:
+        profile = {"instance_profile_name": name}
+        steps.perform("CreateInstanceProfile", "DeleteInstanceProfile", **profile)
+        perform("iam", "AddRoleToInstanceProfile", role_name=role_name, **profile)
+
+
+def list_steps_before_end(role_name: str) -> Iterator[Step]:
     """Yield the verbs, with their members, that take from a role what it must not have at its
     end."""
     of_role = {"role_name": role_name}
@@ -153,16 +159,7 @@ def list_steps_before_end(role_name: str) -> Iterator[tuple[str, dict[str, objec
         yield "DeleteRolePolicy", {"policy_name": name}
 
 
-def _look_again(fault: Fault) -> Editor:
-    """Return the editor with the form's document; where that is what is wrong, with its line."""
-    if fault.code != "MalformedPolicyDocument":
-        return Editor(read_text("policy_document"))
-    return check_editor("trust")
-
-
-def _show_list(
-    status: int = 200, problem: str = "", note: str = "", editor: Editor | None = None
-) -> Response:
+def _show_list(status: int = 200, problem: str = "", editor: Editor | None = None) -> Response:
     rows, text = read_list("ListRoles", "roles"), join_members("role_name", "path", "description")
     page = render_template(
         "roles.html",
@@ -171,7 +168,6 @@ def _show_list(
         is_open=editor is not None,
         sent=request.form,
         problem=problem,
-        note=note,
     )
     return make_response(page, status)
 
@@ -181,7 +177,6 @@ def _show_role(
     status: int = 200,
     *,
     problem: str = "",
-    note: str = "",
     editor: Editor | None = None,
 ) -> Response:
     of_role = {"role_name": role_name}
@@ -200,7 +195,6 @@ def _show_role(
         inline=try_list("ListRolePolicies", "policy_names", **of_role),
         policies=iam_pages.list_policy_choices(),
         problem=problem,
-        note=note,
     )
     return make_response(page, status)
 

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, make_response, render_template, request
 
 from eucabox.console import iam_pages
-from eucabox.console.answers import get_status
+from eucabox.console.answers import get_status, redirect_with_notice
 from eucabox.console.iam_pages import (
     Change,
     Item,
+    Step,
     carry_out,
-    get_note,
+    delete_after,
     join_members,
+    list_access_keys,
+    list_others,
     make_column,
     may_perform,
     read_field,
@@ -22,6 +25,7 @@ from eucabox.console.iam_pages import (
     try_list,
 )
 from eucabox.console.listing import PagedList, show_listing
+from eucabox.console.undoable_steps import UndoableSteps
 from eucabox.console.visitor import perform
 from eucabox.errors import Fault, NoSuchEntity
 
@@ -64,13 +68,12 @@ CHANGES = {
     "untag": Change("UntagUser", "The tag is gone.", take_tag_key),
     "rename": Change("UpdateUser", "The user is renamed.", take("new_user_name", "new_path")),
 }
-LIST_NOTES = {"deleted": "The user is deleted.", "created": "The user is created."}
 
 
 @pages.get("/users")
 def show_list() -> Response:
     """List them."""
-    return _show_list(note=LIST_NOTES.get(request.args.get("note", ""), ""))
+    return _show_list()
 
 
 @pages.get("/users/list")
@@ -82,25 +85,31 @@ def show_rows() -> str:
 @pages.post("/users")
 def create() -> Response:
     """Create a user and, where a password is given, let it sign in."""
-    name, password = read_field("user_name"), request.form.get("password", "")
+    name, steps = read_field("user_name"), UndoableSteps()
     try:
-        perform("iam", "CreateUser", user_name=name, path=read_field("path") or "/")
-        if password:
-            perform("iam", "CreateLoginProfile", user_name=name, **_take_password())
-        if group := read_field("group_name"):
-            perform("iam", "AddUserToGroup", user_name=name, group_name=group)
-        if arn := read_field("policy_arn"):
-            perform("iam", "AttachUserPolicy", user_name=name, policy_arn=arn)
+        with steps:
+            _create(steps, name)
     except Fault as fault:
-        return _show_list(get_status(fault), problem=_tell_half_made(name, fault))
-    return make_response(redirect(url_for("users.show", user_name=name, note="created"), 303))
+        return _show_list(get_status(fault), problem=steps.tell(f"The user {name}", fault))
+    return redirect_with_notice("users.show", "The user is created.", user_name=name)
+
+
+def _create(steps: UndoableSteps, name: str) -> None:
+    steps.perform("CreateUser", "DeleteUser", user_name=name, path=read_field("path") or "/")
+    if request.form.get("password", ""):
+        steps.perform(
+            "CreateLoginProfile", "DeleteLoginProfile", user_name=name, **_take_password()
+        )
+    if group := read_field("group_name"):
+        steps.perform("AddUserToGroup", "RemoveUserFromGroup", user_name=name, group_name=group)
+    if arn := read_field("policy_arn"):
+        steps.perform("AttachUserPolicy", "DetachUserPolicy", user_name=name, policy_arn=arn)
 
 
 @pages.get("/users/<user_name>")
 def show(user_name: str) -> Response:
     """Show a user."""
-    note = LIST_NOTES["created"] if request.args.get("note") == "created" else get_note(CHANGES)
-    return _show_user(user_name, note=note)
+    return _show_user(user_name)
 
 
 @pages.post("/users/<user_name>")
@@ -112,18 +121,17 @@ def change(user_name: str) -> Response:
             made = perform("iam", "CreateAccessKey", user_name=user_name)["access_key"]
             return _show_user(user_name, made_key=made)
         if do == "delete":
-            for verb, members in list_steps_before_end(user_name):
-                perform("iam", verb, user_name=user_name, **members)
-            perform("iam", "DeleteUser", user_name=user_name)
-            return make_response(redirect(url_for("users.show_list", note="deleted"), 303))
-        carry_out(CHANGES, user_name=user_name)
+            steps = list_steps_before_end(user_name)
+            delete_after(steps, "DeleteUser", user_name=user_name)
+            return redirect_with_notice("users.show_list", "The user is deleted.")
+        note = carry_out(CHANGES, user_name=user_name)
     except Fault as fault:
         return _show_user(user_name, get_status(fault), problem=fault.message)
     name = read_field("new_user_name") or user_name if do == "rename" else user_name
-    return make_response(redirect(url_for("users.show", user_name=name, note=do), 303))
+    return redirect_with_notice("users.show", note, user_name=name)
 
 
-def list_steps_before_end(user_name: str) -> Iterator[tuple[str, dict[str, object]]]:
+def list_steps_before_end(user_name: str) -> Iterator[Step]:
     """Yield the verbs, with their members, that take from a user what it must not have at its end.
 
     Raises the Fault that a client would get which may not see what there is.
@@ -147,22 +155,12 @@ def list_steps_before_end(user_name: str) -> Iterator[tuple[str, dict[str, objec
         yield "DeleteUserPolicy", {"policy_name": policy_name}
 
 
-def _tell_half_made(name: str, fault: Fault) -> str:
-    try:
-        perform("iam", "GetUser", user_name=name)
-    except Fault:
-        return fault.message
-    if fault.code == "EntityAlreadyExists":
-        return fault.message
-    return f"The user {name} is created, but not all of it: {fault.message}"
-
-
 def _list_users() -> PagedList[Item]:
     rows, text = read_list("ListUsers", "users"), join_members("user_name", "path")
     return show_listing("users", "users.show_list", COLUMNS, rows, text)
 
 
-def _show_list(status: int = 200, problem: str = "", note: str = "") -> Response:
+def _show_list(status: int = 200, problem: str = "") -> Response:
     page = render_template(
         "users.html",
         listing=_list_users(),
@@ -170,7 +168,6 @@ def _show_list(status: int = 200, problem: str = "", note: str = "") -> Response
         policies=iam_pages.list_policy_choices(),
         sent=request.form,
         problem=problem,
-        note=note,
     )
     return make_response(page, status)
 
@@ -180,7 +177,6 @@ def _show_user(
     status: int = 200,
     *,
     problem: str = "",
-    note: str = "",
     made_key: object = None,
 ) -> Response:
     of_user = {"user_name": user_name}
@@ -190,15 +186,14 @@ def _show_user(
         "user.html",
         shown=user,
         login=_read_login(user_name),
-        keys=_list_keys(user_name),
+        keys=list_access_keys(**of_user),
         certificates=try_list("ListSigningCertificates", "certificates", **of_user),
         groups=groups,
-        other_groups=_list_other_groups(groups or []),
+        other_groups=list_others("ListGroups", "groups", "group_name", groups or []),
         attached=try_list("ListAttachedUserPolicies", "attached_policies", **of_user),
         inline=try_list("ListUserPolicies", "policy_names", **of_user),
         policies=iam_pages.list_policy_choices(),
         problem=problem,
-        note=note,
         made_key=made_key,
     )
     return make_response(page, status)
@@ -217,24 +212,3 @@ def _read_login(user_name: str) -> Item | None:
         return None
     assert isinstance(profile, dict)
     return profile
-
-
-def _list_keys(user_name: str) -> list[Item] | None:
-    keys = try_list("ListAccessKeys", "access_key_metadata", user_name=user_name)
-    return None if keys is None else [{**each, "last_used": _read_use(each)} for each in keys]
-
-
-def _read_use(key: Item) -> object:
-    if not may_perform("iam", "GetAccessKeyLastUsed"):
-        return {}
-    try:
-        used = perform("iam", "GetAccessKeyLastUsed", access_key_id=key["access_key_id"])
-    except Fault:
-        return {}
-    return used["access_key_last_used"]
-
-
-def _list_other_groups(groups: list[Item]) -> list[Item]:
-    inside = {each["group_name"] for each in groups}
-    every = try_list("ListGroups", "groups") or []
-    return [each for each in every if each["group_name"] not in inside]

@@ -13,5 +13,5 @@ document.addEventListener("scroll", ({target}) => {
   const isAtEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 30;
   place = isAtEnd ? null : target.scrollTop;
 }, {capture: true, passive: true});
-document.addEventListener("htmx:afterSwap", putInPlace);
+document.addEventListener("renewed", putInPlace);
 putInPlace();

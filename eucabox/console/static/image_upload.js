@@ -1,24 +1,20 @@
-// The page on which an image is added: looks at the file, has it sent, and registers it.
+// The page on which an image is added: looks at the file, has upload.js send it, and registers it.
 "use strict";
 
 {
+  const {Upload, post, formatSize, getToken, renewToken} = window.eucabox.uploads;
   const form = document.getElementById("image-upload");
   const HEAD = 2048; // bytes that tell what a file is
   const byId = (name) => document.getElementById(name);
-  let token = document.querySelector("input[name=csrf]").value;
   let upload = null, isCancelled = false, began = 0, beganAt = null;
 
   // What the server thinks of the file, before all of it is sent; where it goes.
   async function prepare(file) {
     const head = new Uint8Array(await file.slice(0, HEAD).arrayBuffer());
-    const body = new URLSearchParams({
+    return post(form.dataset.prepare, {
       file: file.name, size: file.size, name: form.elements.name.value, bucket: byId("bucket").value,
       head: btoa(String.fromCharCode(...head)),
     });
-    const answer = await fetch(form.dataset.prepare, {method: "POST", body, headers: {"X-CSRF-Token": token}});
-    const place = await answer.json().catch(() => ({message: "You are signed out. Sign in again, and choose the same file: what arrived stays."}));
-    if (!answer.ok || place.message) throw new Error(place.message);
-    return place;
   }
 
   async function run() {
@@ -30,28 +26,27 @@
     try {
       const place = await prepare(file);
       if (isCancelled) throw Object.assign(new Error(), {code: "Cancelled"});
-      const onProgress = (sent, state) => show(sent, file.size, state);
-      upload = new window.eucabox.Upload({...place, file, token, onProgress});
+      upload = new Upload({...place, file, onProgress: (sent, ...what) => show(sent, file.size, ...what)});
       await upload.run();
       setBusy(false); // else the browser leaves the fields out
       form.elements.location.value = `${place.bucket}/${place.key}`;
-      form.elements.csrf.value = token;
-      upload = null;
+      form.elements.csrf.value = getToken();
       form.submit();
     } catch (problem) {
-      upload = null;
       stop(problem.code === "Cancelled" ? "" : problem.message);
       await renewToken();
+    } finally {
+      upload = null;
     }
   }
 
-  function show(sent, size, state) {
+  function show(sent, size, state, problem) {
     beganAt ??= state === "sending" ? sent : null;
     const seconds = (performance.now() - began) / 1000, rate = (sent - (beganAt ?? sent)) / Math.max(seconds, 1);
     const left = rate > 0 && sent < size ? `, ${time((size - sent) / rate)} left` : "";
     const words = {
-      sending: `${Math.floor(100 * sent / Math.max(size, 1))} % of ${bytes(size)}${left}`,
-      waiting: "The server can't be reached. It goes on by itself.", finishing: "All is there. Registering it",
+      sending: `${Math.floor(100 * sent / Math.max(size, 1))} % of ${formatSize(size)}${left}`,
+      waiting: `${problem} It goes on by itself.`, finishing: "All is there. Registering it",
     };
     byId("upload-progress").hidden = false;
     byId("upload-problem").hidden = true;
@@ -73,23 +68,6 @@
     byId("upload-cancel").disabled = !isBusy;
   }
 
-  // The token of a session that began since, in another window.
-  async function renewToken() {
-    try {
-      const answer = await fetch(location.pathname);
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      token = page.querySelector("#image-upload input[name=csrf]")?.value ?? token;
-    } catch {
-      // then the next attempt tells
-    }
-  }
-
-  function bytes(size) {
-    const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let unit = 0;
-    while (size >= 1024 && unit < units.length - 1) [size, unit] = [size / 1024, unit + 1];
-    return `${size < 10 && unit ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
-  }
   function time(seconds) {
     return seconds < 90 ? `${Math.ceil(seconds)} s` : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
   }
@@ -104,6 +82,5 @@
       isCancelled = true;
       upload?.cancel();
     });
-    addEventListener("beforeunload", (event) => { if (upload) event.preventDefault(); });
   }
 }

@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from eucabox.bucket import Store
 from eucabox.iam.accounts import Accounts
 from eucabox.iam.caller import Caller
@@ -34,6 +36,7 @@ def allow_read(principal: object, effect: str = "Allow") -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+@pytest.mark.not_fast
 def test_who_may_read_before_and_after_a_policy(
     own: Visit, store: Store, bucket: str, state: State, root: Caller, accounts: Accounts
 ) -> None:

@@ -15,6 +15,7 @@ from tests.console.buckets.conftest import BUCKET, follow, put
 from tests.console.conftest import Visit, give_password
 
 
+@pytest.mark.not_fast
 def test_a_bucket_from_its_making_to_its_end(own: Visit, store: Store) -> None:
     made = own.post("/buckets", {"name": BUCKET, "versioning": "yes"})
     assert "is made" in follow(own, made)
@@ -104,6 +105,7 @@ def test_a_user_sees_and_may_what_its_policy_says(
     assert store.head(bucket, "seen.txt")
 
 
+@pytest.mark.not_fast
 def test_the_bucket_of_another_account_is_as_its_policy_says(
     console: Console, accounts: Accounts, state: State, store: Store, bucket: str
 ) -> None:

@@ -55,6 +55,7 @@ def test_cors_rules_are_json_as_the_api_has_it(own: Visit, store: Store, bucket:
     assert read(store, "cors") is None
 
 
+@pytest.mark.not_fast
 def test_lifecycle_by_a_form_and_by_json(own: Visit, store: Store, bucket: str) -> None:
     form = {"id": "<b>old", "prefix": "logs/", "expire": "30", "noncurrent": "", "abort": "7"}
     page = follow(own, own.post(f"{AT}/lifecycle/add", form))

@@ -23,7 +23,7 @@ COLUMNS: tuple[Column[dict[str, object]], ...] = (
     Column("objects", "Objects", lambda row: read_number(row, "objects"), style="number"),
     Column("size", "Size", lambda row: read_number(row, "bytes"), style="number"),
     Column("region", "Region", lambda row: read_text(row, "region")),
-    Column("versioning", "Versions", lambda row: read_text(row, "versioning")),
+    Column("versioning", "Versions", lambda row: read_text(row, "versioning"), style="tagged"),
     Column("public", "Readers", lambda row: int(bool(row.get("is_public")))),
     Column("created", "Created", lambda row: str(row.get("creation_date"))),
 )

@@ -128,7 +128,7 @@ def _preview(members: dict[str, str], head: dict[str, object]) -> Preview:
         return Preview(kind, read_as_text(beginning) or "", size > MOST_TEXT)
     if kind and size > MOST_PICTURE:
         return Preview(reason=f"Pictures are shown up to {MOST_PICTURE >> 20} MiB.")
-    return Preview(kind, reason="" if kind else "Texts and pictures are shown here; this is none.")
+    return Preview(kind, reason="" if kind else "Only texts and pictures have a preview.")
 
 
 def _list_versions(name: str, key: str) -> list[dict[str, object]]:

@@ -1,7 +1,7 @@
 """How the page sends files: part by part, each a request of its own, so that what breaks is sent
 again and nothing else; holds no body in memory.
 
-The answers are JSON for static/buckets.js. A part's digest, where the browser has one, is checked
+The answers are JSON for static/upload.js. A part's digest, where the browser has one, is checked
 before the part is kept.
 """
 
@@ -50,7 +50,7 @@ def answer_in_json(view: Callable[P, Response]) -> Callable[P, Response]:
 def begin_upload(name: str) -> Response:
     """Begin an upload, or go on with one: its id, the size of its parts, the parts that are there
     as [number, size, ETag]."""
-    key, size = read_key(), _read_size()
+    key, size = read_key(), read_size()
     upload_id = request.form.get("upload_id", "")[:MOST_ID]
     parts: list[tuple[int, int, str]] = []
     if upload_id:
@@ -112,7 +112,7 @@ def complete_upload(name: str) -> Response:
     made = perform(
         "s3", "CompleteMultipartUpload", bucket=name, key=read_key(),
         upload_id=request.form.get("upload_id", "")[:MOST_ID],
-        multipart_upload={"parts": parts}, mpu_object_size=_read_size(),
+        multipart_upload={"parts": parts}, mpu_object_size=read_size(),
     )  # fmt: skip
     return jsonify(etag=read_text(made, "e_tag").strip('"'))
 
@@ -145,7 +145,8 @@ def _list_parts(name: str, key: str, upload_id: str) -> list[tuple[int, int, str
     ]
 
 
-def _read_size() -> int:
+def read_size() -> int:
+    """Return the size of a file that is sent; raises BadRequest for none, or too large a one."""
     text = request.form.get("size", "")
     if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise BadRequest("A file has a size.")
