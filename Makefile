@@ -8,7 +8,7 @@ DEMO ?= /var/lib/eucabox-demo
 # What the tests start hundreds of times is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-attacks fuzz test-policies s3-tests lint format screenshots bench man deb rpm wheel test-packages test-xen
+.PHONY: help setup setup-test demo stop clean test test-oldest test-fast test-long test-kills test-linear test-power test-attacks test-hours fuzz test-roads test-policies s3-tests lint format screenshots bench man deb rpm wheel test-packages test-xen
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -36,8 +36,8 @@ test: setup-test lint test-oldest ## everything: units, real clients, real guest
 	@setup/ansible.sh $(PYTHON3) $(VENV)/ansible
 	@command -v npm >/dev/null || setup/host.sh packages policies
 	@setup/axe.sh $(VENV)/axe
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not live and not alone"
-	@$(BIN)/pytest -n 2 -m "not long and not alone" tests/live
+	@$(BIN)/pytest -n 3 --dist loadfile -m "not live and not alone"
+	@$(BIN)/pytest -n 3 -m "not long and not alone" tests/live
 	@$(BIN)/pytest -m "alone and not long" tests/live tests/iam/sign_up
 
 test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by UEFI, for minutes
@@ -51,29 +51,48 @@ OLDEST := wire server console iam actions/iam actions/s3 actions/sts store/test_
 
 test-oldest: setup-test ## the units with the oldest libraries promised, Debian 12's
 	@setup/oldest.sh $(PYTHON3) $(VENV)/oldest
-	@$(VENV)/oldest/bin/python -m pytest -q -n 2 -m "not live and not slow" $(OLDEST:%=tests/%)
+	@setup/in_memory.sh $(VENV)/oldest/bin/python -m pytest -m "not live and not slow" $(OLDEST:%=tests/%)
 
-test-fast: setup-test ## the unit tests, under a minute
-	@setup/fast.sh $(BIN)/pytest
+test-fast: setup-test ## the quick ones of the unit tests, in a minute
+	@setup/in_memory.sh $(BIN)/pytest -m "not slow and not not_fast" --ignore tests/live
 
-# How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`,
-# `make test-policies POLICIES=50000`, how long each attack lasts: `make test-attacks SECONDS=60`
+# How often, and how many: `make test-kills KILLS=1000`, `make fuzz CASES=1000000 SEED=7`, `make test-roads CASES=5000`,
+# `make test-linear OPERATIONS=200000`, `make test-power CUTS=5000`, `make test-policies POLICIES=50000`, how long each attack lasts: `make test-attacks SECONDS=60`,
+# which doors odd requests come by: `make fuzz DOORS=ec2,console`, how long: `make test-hours HOURS=4`
 KILLS ?= 200
+OPERATIONS ?= 20000
 CASES ?= 100000
 POLICIES ?= 10000
+CUTS ?= 500
 SEED ?= $(shell date +%s)
 SECONDS ?= 20
+HOURS ?= 2
+DOORS ?= all
 
-test-kills: setup-test ## kill eucabox under clients 200 times and look for what it acknowledged
+test-kills: setup-test ## kill eucabox 200 times under clients and look for what it acknowledged
 	@setup/host.sh libvirtd
 	@$(BIN)/python -m tests.live.kills --kills $(KILLS) --seed $(SEED)
+
+test-linear: setup-test ## five clients on few keys, with kills: have 20,000 answers one order?
+	@setup/host.sh libvirtd
+	@$(BIN)/python -m tests.linear --operations $(OPERATIONS) --seed $(SEED)
+
+test-power: setup-test ## cut the power 500 times, on ext4, XFS and Btrfs, and look for what was acknowledged
+	@$(BIN)/python -m tests.power --cuts $(CUTS) --relaxed $$(($(CUTS) / 10)) --seed $(SEED)
 
 test-attacks: setup-test ## attack eucabox in 25 ways and tell how long an honest client waits
 	@setup/host.sh libvirtd
 	@$(BIN)/python -m tests.live.attacks --seconds $(SECONDS)
 
-fuzz: setup-test ## 100,000 odd requests to S3: no 500, no traceback, nothing outside the store
-	@$(BIN)/python -m tests.fuzz --cases $(CASES) --seed $(SEED)
+test-hours: setup-test ## two hours of mixed load: does one process grow, or anything that it keeps?
+	@setup/host.sh libvirtd
+	@$(BIN)/python -m tests.long_run --hours $(HOURS) --seed $(SEED) --file build/long-run.csv
+
+fuzz: setup-test ## 100,000 odd requests by every door: no 500, no traceback, no growth, none slow
+	@$(BIN)/python -m tests.fuzz --cases $(CASES) --seed $(SEED) --doors $(DOORS)
+
+test-roads: setup-test ## 100,000 requests down the straight and the general road to equal buckets: the same?
+	@$(BIN)/python -m tests.roads --cases $(CASES) --seed $(SEED)
 
 test-policies: setup-test ## 10,000 random policies, each decided by us and by another evaluator
 	@command -v npm >/dev/null || setup/host.sh packages policies

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the deb from a clean export of a commit, in a root that has nothing but what the build
-# needs, without a network, and has lintian look at it: deb.sh [FOLDER [COMMIT]]
-# The package, its source and what lintian says are left in FOLDER (dist).
+# needs, without a network, and has lintian look at HEAD's: deb.sh [FOLDER [COMMIT]]
+# The package, its source and what lintian says are left in FOLDER (dist). An earlier commit is not
+# judged: nothing can be mended there, and lintian learns new things to ask.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p "${1:-dist}"
@@ -34,9 +35,11 @@ enter() {
 log=$out/eucabox-deb.log
 enter dpkg-buildpackage -us -uc >"$log" 2>&1 || fail "the build failed, $(grep -E '(E|rror)[:!]' "$log" | tail -n 1); the rest is in $log"
 # Its exit status counts tags that it does not print, so its output decides.
-lintian=$out/eucabox-deb.lintian
-enter sh -c 'lintian --allow-root -EI --pedantic ../*.changes' >"$lintian" 2>&1 || true
-[ ! -s "$lintian" ] || { cat "$lintian" >&2; fail "lintian has something to say of the package"; }
+if [ "$commit" = HEAD ]; then
+    lintian=$out/eucabox-deb.lintian
+    enter sh -c 'lintian --allow-root -EI --pedantic ../*.changes' >"$lintian" 2>&1 || true
+    [ ! -s "$lintian" ] || { cat "$lintian" >&2; fail "lintian has something to say of the package"; }
+fi
 rm -f "$out"/eucabox_*
 find "$work/build" -maxdepth 1 -type f -exec cp {} "$out/" \;
 ls "$out"/eucabox_*.deb

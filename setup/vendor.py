@@ -37,14 +37,6 @@ class Asset:
 
 ASSETS = (
     Asset(
-        "htmx.org",
-        "2.0.11",
-        "sha512-Thx/WtpeOQqSrqBCw/A1cwGJGg4UrVa3+sW0GmrM3p4gJgO89ecH4qtbnyzDDWFvBTqjnIMCgELTNt636dtamA==",
-        "0BSD",
-        "htmx",
-        (("dist/htmx.min.js", "htmx.min.js"), ("LICENSE", "LICENSE")),
-    ),
-    Asset(
         "@novnc/novnc",
         "1.7.0",
         "sha512-ucEJOx4T2avIRCleodk7YobZj5O2Ga2AeLfQ69A/yjG9HHba2+PDgwSkN3FttrmG+70ZGx21sElNFouK13RzyA==",

@@ -1,5 +1,6 @@
 """What every test may ask for: a configuration of its own, and its open state and accounts."""
 
+import functools
 import logging
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import hypothesis
 import pytest
 
 from eucabox.config import CloudSection, Config
+from eucabox.iam import certificate_authority, passwords
 from eucabox.iam.accounts import Accounts
 from eucabox.logs import Format
 from eucabox.state import State
@@ -16,6 +18,27 @@ from eucabox.state import State
 # On a busy host an example takes as long as it takes; what measures says so itself.
 hypothesis.settings.register_profile("eucabox", deadline=None)
 hypothesis.settings.load_profile("eucabox")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_keys_once() -> Iterator[None]:
+    """OpenSSL looks at a key for longer than most tests take, and they all have the same two."""
+    read_once = functools.cache(certificate_authority.read_private_key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificate_authority, "read_private_key", read_once)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash costs a quarter of a second, which only the tests of hashes need."""
+    if "slow_passwords" not in request.fixturenames:
+        monkeypatch.setattr(passwords, "COST", 64)
+
+
+@pytest.fixture
+def slow_passwords() -> None:
+    """Leaves passwords at what they cost users."""
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ def test_the_table_is_read() -> None:
     assert [int(number) for number, *_ in ROWS] == sorted({int(number) for number, *_ in ROWS})
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize(("number", "complaint", "tests"), ROWS)
 def test_the_tests_of_a_complaint_exist(number: str, complaint: str, tests: str) -> None:
     named = TEST.findall(tests)

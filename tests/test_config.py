@@ -147,6 +147,7 @@ def test_a_file_of_names_that_is_torn_is_as_none(tmp_path: Path) -> None:
 # --- the installed file, and drop-ins ------------------------------------------------------------
 
 
+@pytest.mark.not_fast
 def test_the_installed_file_has_every_key_with_its_default(tmp_path: Path) -> None:
     done = tmp_path / "eucabox.conf"
     script = [sys.executable, "setup/default_config.py", str(done)]

@@ -251,6 +251,7 @@ def test_data_of_a_user_whom_the_host_does_not_know_ends_a_command_in_one_line(
     assert line.endswith(f"Type: chown -R root {tmp_path}")
 
 
+@pytest.mark.not_fast
 def test_a_command_that_runs_again_takes_no_module_from_the_folder_it_is_typed_in(
     tmp_path: Path,
 ) -> None:

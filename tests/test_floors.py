@@ -26,7 +26,7 @@ STAIRS = {
     ("server", "console"), ("api", "wire"),
     ("ec2", "iam"), ("ec2", "image"), ("images", "bucket"), ("images", "iam"), ("images", "image"),
     ("image", "s3"), ("node", "domains"), ("bucket", "store"), ("s3", "store"),
-    ("s3", "iam"),
+    ("s3", "iam"), ("operator", "store"), ("operator", "image"), ("operator", "domains"),
 }  # fmt: skip
 BARRED_BELOW_4 = ("flask", "werkzeug", "cheroot", "botocore", "boto3", "http", "urllib")
 

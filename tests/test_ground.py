@@ -113,6 +113,7 @@ def _hold(path: Path) -> None:
     time.sleep(30)
 
 
+@pytest.mark.not_fast
 def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
     lock = ProcessLock(tmp_path / "lock")
     assert lock.holder() is None

@@ -133,6 +133,7 @@ def test_a_value_has_an_end(lines: list[str]) -> None:
     assert len(lines[0]) < logs.LONGEST + 200
 
 
+@pytest.mark.not_fast
 def test_the_file_is_bounded_and_for_its_group(tmp_path: Path, root: logging.Logger) -> None:
     logs.open_file(Config(cloud=CloudSection(data_dir=tmp_path, log_mb=1)))
     logs.set_level(Config())
@@ -356,6 +357,7 @@ def test_a_log_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert "no eucabox has written it yet" in done.output
 
 
+@pytest.mark.not_fast
 def test_follow_goes_on_over_a_rotation(file: Path) -> None:
     log = file.parent / "log" / "eucabox.log"
     reader = subprocess.Popen(

@@ -29,6 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.not_fast
 def test_every_command_has_its_page(made: Path) -> None:
     pages = {each.stem for each in (made / "man").glob("*.1")}
     assert pages == {"eucabox", *("-".join(("eucabox", *name)) for name in NAMES)}
@@ -81,6 +82,7 @@ def words(*typed: str) -> set[str]:
     return {each.partition(",")[2] for each in done.stdout.splitlines()}
 
 
+@pytest.mark.not_fast
 @pytest.mark.parametrize("group", sorted({name[:-1] for name in NAMES}))
 def test_completion_offers_every_command(group: tuple[str, ...]) -> None:
     assert words(*group) == {name[-1] for name in NAMES if name[:-1] == group}

@@ -45,6 +45,7 @@ def test_the_second_start_has_the_names_of_the_first(
     assert start(tmp_path) == expected
 
 
+@pytest.mark.not_fast
 def test_a_name_in_the_file_is_kept_when_it_goes(tmp_path: Path) -> None:
     assert start(tmp_path, "region = lab-7") == ("lab-7", "lab-7a")
     assert start(tmp_path) == ("lab-7", "lab-7a")

@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 import eucabox
 from tests.test_floors import parse
 
@@ -16,6 +18,7 @@ def test_no_file_is_longer_than_500_lines() -> None:
     assert {path: lines for path, lines in sizes.items() if lines > MOST_LINES_OF_A_FILE} == {}
 
 
+@pytest.mark.not_fast
 def test_no_function_is_longer_than_60_lines() -> None:
     long = [
         f"{path}:{node.lineno} {node.name}"

@@ -138,6 +138,7 @@ def test_terminated_instances_are_kept_as_long_as_before_a_step(
         assert row_of(house.state, instance_id)["state"] == "terminated"
 
 
+@pytest.mark.not_fast
 def test_a_signature_is_not_new_again_when_the_clock_is_set_back(
     config: Config, state: State, step: Callable[[float], None]
 ) -> None:

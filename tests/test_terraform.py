@@ -66,6 +66,7 @@ def has(name: str, *values: str) -> list[dict[str, Any]]:
     return [{"Name": name, "Values": list(values)}]
 
 
+@pytest.mark.not_fast
 def test_aws_key_pair(ec2: Any) -> None:
     made = ec2.import_key_pair(
         KeyName="tf", PublicKeyMaterial=KEY, TagSpecifications=tags("key-pair", "tf")
@@ -79,6 +80,7 @@ def test_aws_key_pair(ec2: Any) -> None:
     assert refused(ec2.describe_key_pairs, KeyNames=["tf"]) == "InvalidKeyPair.NotFound"
 
 
+@pytest.mark.not_fast
 def test_aws_security_group(ec2: Any) -> None:
     (vpc,) = ec2.describe_vpcs(Filters=has("isDefault", "true"))["Vpcs"]
     group_id = ec2.create_security_group(
@@ -103,6 +105,7 @@ def test_aws_security_group(ec2: Any) -> None:
     assert refused(ec2.describe_security_groups, GroupIds=[group_id]) == "InvalidGroup.NotFound"
 
 
+@pytest.mark.not_fast
 def test_aws_vpc_security_group_ingress_rule(ec2: Any) -> None:
     group_id = ec2.create_security_group(GroupName="tf", Description="tf")["GroupId"]
     rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": EVERYWHERE}
@@ -119,6 +122,7 @@ def test_aws_vpc_security_group_ingress_rule(ec2: Any) -> None:
     assert code == "InvalidSecurityGroupRuleId.NotFound"
 
 
+@pytest.mark.not_fast
 def test_aws_instance(world: World, ec2: Any) -> None:
     (subnet,) = ec2.describe_subnets(Filters=has("default-for-az", "true"))["Subnets"]
     params = {
@@ -169,6 +173,7 @@ def test_aws_instance(world: World, ec2: Any) -> None:
     assert reservation["Instances"][0]["State"]["Name"] == "terminated"
 
 
+@pytest.mark.not_fast
 def test_data_sources(ec2: Any) -> None:
     """aws_vpc, aws_subnets, aws_route_table, aws_availability_zones, aws_launch_template."""
     (vpc,) = ec2.describe_vpcs(Filters=has("state", "available"))["Vpcs"]

@@ -68,6 +68,7 @@ def make_policy(iam: Any, name: str = "tf") -> str:
     return str(made["Policy"]["Arn"])
 
 
+@pytest.mark.not_fast
 def test_aws_iam_user_and_what_force_destroy_takes_along(iam: Any) -> None:
     one, arn = {"UserName": "tf"}, make_policy(iam)
     assert refusal(iam.get_user, **one) == NONE
@@ -104,6 +105,7 @@ def test_aws_iam_user_and_what_force_destroy_takes_along(iam: Any) -> None:
     assert refusal(iam.get_user, **one) == NONE
 
 
+@pytest.mark.not_fast
 def test_aws_iam_access_key(iam: Any) -> None:
     one = {"UserName": "tf"}
     iam.create_user(**one)
@@ -116,6 +118,7 @@ def test_aws_iam_access_key(iam: Any) -> None:
     assert refusal(iam.delete_access_key, **one, **key) == NONE
 
 
+@pytest.mark.not_fast
 def test_aws_iam_group_and_its_members_and_policies(iam: Any) -> None:
     one, arn = {"GroupName": "tf"}, make_policy(iam)
     assert refusal(iam.get_group, **one) == NONE
@@ -138,6 +141,7 @@ def test_aws_iam_group_and_its_members_and_policies(iam: Any) -> None:
     assert refusal(iam.remove_user_from_group, UserName="ann", **one) == NONE
 
 
+@pytest.mark.not_fast
 def test_aws_iam_policy_and_its_versions(iam: Any) -> None:
     one = {"PolicyArn": make_policy(iam)}
     policy = iam.get_policy(**one)["Policy"]
@@ -165,6 +169,7 @@ def test_aws_iam_policy_and_its_versions(iam: Any) -> None:
     assert refusal(iam.get_policy, **one) == NONE
 
 
+@pytest.mark.not_fast
 def test_aws_iam_role_and_what_force_detach_policies_takes_along(iam: Any) -> None:
     one, arn = {"RoleName": "tf"}, make_policy(iam)
     ghost = trust("AWS", "arn:aws:iam::123456789012:user/ghost")
@@ -208,6 +213,7 @@ def test_aws_iam_role_and_what_force_detach_policies_takes_along(iam: Any) -> No
     assert refusal(iam.get_instance_profile, InstanceProfileName="tf") == NONE
 
 
+@pytest.mark.not_fast
 def test_aws_iam_openid_connect_provider_alias_and_password_policy(iam: Any) -> None:
     made = iam.create_open_id_connect_provider(
         Url="https://accounts.example.com", ClientIDList=["web"], ThumbprintList=["0" * 40]

@@ -61,6 +61,7 @@ def test_the_unit_leaves_out_what_would_break_it(name: str, why: str) -> None:
     assert name not in directives(), why
 
 
+@pytest.mark.not_fast
 def test_the_exposure_is_small_and_the_unit_has_no_mistake(tmp_path: Path) -> None:
     analyze = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)]
     done = subprocess.run(analyze, capture_output=True, text=True, check=True)

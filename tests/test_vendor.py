@@ -21,11 +21,12 @@ def test_each_folder_is_as_its_package_has_it() -> None:
 
 def test_a_file_that_somebody_edited_is_found(tmp_path: Path) -> None:
     shutil.copytree(VENDOR, tmp_path, dirs_exist_ok=True)
-    SCRIPT["look_over"](ASSETS[0], tmp_path)
-    with (tmp_path / ASSETS[0].folder / ASSETS[0].files[0][1]).open("a") as file:
+    asset = ASSETS[-1]
+    SCRIPT["look_over"](asset, tmp_path)
+    with (tmp_path / asset.folder / asset.files[0][1]).open("a") as file:
         file.write(";")
     with pytest.raises(SCRIPT["VendorError"], match="is not what"):
-        SCRIPT["look_over"](ASSETS[0], tmp_path)
+        SCRIPT["look_over"](asset, tmp_path)
 
 
 def test_a_package_that_is_another_is_not_unpacked(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def is_bare(name: str) -> bool:
     return (participle and "_" not in name) or first in PREPOSITIONS
 
 
+@pytest.mark.not_fast
 def test_no_class_name_stands_twice() -> None:
     places = defaultdict(list)
     for path, tree in trees():
@@ -65,6 +66,7 @@ def test_the_root_has_no_new_module() -> None:
     assert {path.stem for path in ROOT.glob("*.py")} == IN_THE_ROOT
 
 
+@pytest.mark.not_fast
 def test_public_functions_are_verbs() -> None:
     odd = [
         f"{path}:{node.lineno} {node.name}"

@@ -54,6 +54,7 @@ def test_doctor_names_xens_packages_where_xen_was_asked_for(
     assert "xen-system-amd64" in found["fix"]
 
 
+@pytest.mark.not_fast
 def test_the_report_asks_xens_libvirt(dom0: Path, state: State, tmp_path: Path) -> None:
     archive = tmp_path / "out.tar.gz"
     file = config_file(tmp_path)

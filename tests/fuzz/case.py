@@ -26,6 +26,7 @@ class Case:
     signed: str = "v4"
     payload: str = ""  # x-amz-content-sha256, the body's own without it
     chunked: bool = False  # by Transfer-Encoding
+    service: str = "s3"  # in the scope of the signature
 
     @property
     def target(self) -> str:
@@ -70,10 +71,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-@lru_cache(8)
-def key_of(secret: str, day: str) -> bytes:
+@lru_cache(32)
+def key_of(secret: str, day: str, service: str = "s3") -> bytes:
     key = f"AWS4{secret}".encode()
-    for part in (day, "eucabox", "s3", "aws4_request"):
+    for part in (day, "eucabox", service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
 
@@ -93,7 +94,7 @@ def to_sign4(case: Case, stamp: str, names: list[str], payload: str, query: str)
     """The scope and the text to sign."""
     lines = "".join(f"{name}:{' '.join(case.headers[name].split())}\n" for name in names)
     canonical = "\n".join([case.method, case.path, query, lines, ";".join(names), payload])
-    scope = f"{stamp[:8]}/eucabox/s3/aws4_request"
+    scope = f"{stamp[:8]}/eucabox/{case.service}/aws4_request"
     digest = hashlib.sha256(_octets(canonical)).hexdigest()
     return scope, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
 
@@ -105,7 +106,9 @@ def sign4(case: Case, keys: Keys) -> str:
     case.headers |= {"x-amz-date": stamp, "x-amz-content-sha256": payload}
     names = sorted(case.headers)
     scope, text = to_sign4(case, stamp, names, payload, canonical_query(case.query))
-    signature = hmac.digest(key_of(keys.secret, stamp[:8]), text.encode(), "sha256").hex()
+    signature = hmac.digest(
+        key_of(keys.secret, stamp[:8], case.service), text.encode(), "sha256"
+    ).hex()
     case.headers["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={keys.access}/{scope},"
         f" SignedHeaders={';'.join(names)}, Signature={signature}"
@@ -115,7 +118,7 @@ def sign4(case: Case, keys: Keys) -> str:
 
 def presign4(case: Case, keys: Keys) -> None:
     stamp = now().strftime("%Y%m%dT%H%M%SZ")
-    scope = f"{stamp[:8]}/eucabox/s3/aws4_request"
+    scope = f"{stamp[:8]}/eucabox/{case.service}/aws4_request"
     params = {
         "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
         "X-Amz-Credential": f"{keys.access}/{scope}",
@@ -126,7 +129,9 @@ def presign4(case: Case, keys: Keys) -> None:
     more = "&".join(f"{name}={quote(value, safe='')}" for name, value in params.items())
     case.query = f"{case.query}&{more}" if case.query else more
     _, text = to_sign4(case, stamp, ["host"], UNSIGNED, canonical_query(case.query))
-    signature = hmac.digest(key_of(keys.secret, stamp[:8]), text.encode(), "sha256").hex()
+    signature = hmac.digest(
+        key_of(keys.secret, stamp[:8], case.service), text.encode(), "sha256"
+    ).hex()
     case.query += f"&X-Amz-Signature={signature}"
 
 

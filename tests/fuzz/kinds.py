@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from botocore.model import OperationModel, StructureShape
-
 from eucabox import actions
 from eucabox.wire import model
+from eucabox.wire.model import Operation
+from eucabox.wire.shapes import StructureShape
 from tests.fuzz import odd
 from tests.fuzz.case import EMPTY, HOST, Case, Keys, key_of, now, sign4
 from tests.fuzz.odd import BUCKET, KEY
@@ -52,8 +52,8 @@ def documents(chance: random.Random, shop: Shop) -> Case:
     return _ask(chance.choice(WITH_BODY), chance, shop)
 
 
-def _ask(asked: OperationModel, chance: random.Random, shop: Shop) -> Case:
-    shape: Any = asked.input if hasattr(asked, "input") else asked.input_shape
+def _ask(asked: Operation, chance: random.Random, shop: Shop) -> Case:
+    shape: Any = asked.input
     path, _, query = asked.http["requestUri"].partition("?")
     bucket = BUCKET if chance.random() < 0.95 else _segment(chance)
     key = KEY if chance.random() < 0.8 else _key(chance)

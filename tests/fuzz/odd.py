@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
+from eucabox.wire.shapes import ListShape, MapShape, Shape, StructureShape
 
 BUCKET, KEY = "fuzz", "obj"
 TEXTS = (
@@ -91,7 +91,7 @@ def scalar(shape: Shape, chance: random.Random) -> str:
     """A value for a member: often one that it may have."""
     if chance.random() < getattr(chance, "odd", 0.25):
         return text(chance)
-    choices = getattr(shape, "enum", None)
+    choices = shape.metadata.get("enum")
     if choices:
         return str(chance.choice(choices))
     kind = shape.type_name

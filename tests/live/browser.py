@@ -19,6 +19,7 @@ FLAGS = (
     *("--remote-debugging-pipe", "--ignore-certificate-errors"),
 )
 LOADED = "Page.loadEventFired"
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
 
 
 class Browser:
@@ -97,6 +98,8 @@ class Page:
         """Go to an address and wait until it is loaded."""
         self._browser.forget()
         gone = self.ask("Page.navigate", url=url)
+        if gone.get("errorText") == NETWORK_CHANGED:  # by a cloud of another test
+            gone = self.ask("Page.navigate", url=url)
         assert not gone.get("errorText"), f"{url}: {gone['errorText']}"
         self._browser.wait(LOADED, self._session)
         return self

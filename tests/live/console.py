@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from tests.live.process import Running
 
@@ -18,6 +18,19 @@ AXE = Path(sys.prefix) / "axe" / "axe.min.js"
 SIZES = {"wide": (1440, 900), "narrow": (360, 740)}
 COLOURS = ("light", "dark")
 PASSWORD = "a long enough password"
+TABS = 150  # more than any page has before what is looked for
+LOOK = """async ([place, options]) => {
+  const found = await axe.run(place.exclude ? place : document, options);
+  return found.violations.map((each) => ({...each, html: each.nodes[0].html, nodes: []}));
+}"""
+OVERHANG = """() => {
+  const page = document.documentElement, over = page.scrollWidth - page.clientWidth;
+  const right = (each) => each.getBoundingClientRect().right;
+  const places = [...document.querySelectorAll(".card, td")].filter((place) =>
+    [...place.children].some((each) => right(each) > right(place) + 1));
+  const texts = places.map((each) => `out of its place: ${each.textContent.trim().slice(0, 50)}`);
+  return over > 0 ? [`${over} pixels too wide`, ...texts] : texts;
+}"""
 REPORT = """document.addEventListener("securitypolicyviolation", (event) =>
   window.reportViolation(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));"""
 
@@ -44,6 +57,17 @@ class Visit:
         if account:
             page.get_by_label("Account").fill(account)
         page.get_by_role("button", name="Sign in").click()
+        return page
+
+    def sign_in_by_keys(self, path: str) -> Page:
+        """Open a page as one who has to sign in first, and do so by the keyboard alone."""
+        page = self.open(path)
+        expect(page.get_by_label("User name")).to_be_focused()
+        page.keyboard.type("admin")
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: "/sign-in" not in url)  # and all of it is there
         return page
 
     def set_first_password(self) -> Page:
@@ -83,21 +107,37 @@ class Visit:
             each.clear()
         return problems
 
-    def find_faults(self, rules: str = "") -> list[str]:
+    def bring_axe(self) -> None:
+        """Have axe on each page that is opened from now on, which is quicker than one by one."""
+        self.context.add_init_script(AXE.read_text())
+
+    def find_faults(self, rules: str = "", known: str = "") -> list[str]:
         """What axe calls serious or critical on the page as it is, by all rules or the one that is
-        named, and what is too wide."""
+        named, and what is too wide; without what `known` selects."""
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(AXE.read_text())
         options = {"resultTypes": ["violations"], **({"runOnly": [rules]} if rules else {})}
-        found = self.page.evaluate("(options) => axe.run(options)", options)
+        place = {"exclude": [known]} if known else {}
+        found = self.page.evaluate(LOOK, [place, options])
         faults = [
-            f"{each['id']}: {each['nodes'][0]['html'][:200]}"
-            for each in found["violations"]
+            f"{each['id']}: {each['html'][:200]}"
+            for each in found
             if each["impact"] in ("serious", "critical")
         ]
-        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        over = self.page.evaluate(width)
-        return [*faults, f"{over} pixels too wide"] if over > 0 else faults
+        return [*faults, *self.find_overhang()]
+
+    def find_overhang(self) -> list[str]:
+        """What is too wide: the page, or what stands in a card or a cell of a table."""
+        return [str(each) for each in self.page.evaluate(OVERHANG)]
+
+
+def press_tab_to(page: Page, target: Locator) -> None:
+    """Press Tab until something has the focus."""
+    for _ in range(TABS):
+        page.keyboard.press("Tab")
+        if target.evaluate("each => each === document.activeElement"):
+            return
+    raise AssertionError(f"the Tab key never reaches {target}")
 
 
 @contextlib.contextmanager
@@ -135,6 +175,15 @@ def visiting(
             visit.check()
     finally:
         context.close()
+
+
+@contextlib.contextmanager
+def open_first_window(browser: Browser, cloud: Running) -> Iterator[Visit]:
+    """The administrator's window, with the first password set."""
+    with visiting(browser, cloud) as visit:
+        visit.set_first_password()
+        expect(visit.page.get_by_role("heading", name="Hello, admin")).to_be_visible()
+        yield visit
 
 
 def _note_elsewhere(visit: Visit, url: str) -> None:

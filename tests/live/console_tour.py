@@ -5,7 +5,7 @@ import http.client
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
@@ -22,6 +22,7 @@ from tests.live.console import COLOURS, PASSWORD, SIZES, Visit
 from tests.live.process import Running
 
 MOST_BYTES = 150_000
+WIDTHS = (320, 701, 1001)  # in which a page must fit, too
 OF_ENDPOINT = 2  # addresses of one endpoint that are looked at
 WITHOUT_LIMIT = re.compile(r"/(serial|screen)$")  # they load what draws a terminal, or a screen
 HREF = re.compile(r'\bhref="(/[^"#]*)"')
@@ -34,13 +35,16 @@ TRUST = (
 POLICY = (
     '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}'
 )
-FOCUSABLE = """() => [...document.querySelectorAll(
-  "a[href], button:enabled, input:enabled:not([type=hidden]), select:enabled, textarea:enabled,"
-  + "summary")]
-  .filter((each) => each.checkVisibility({visibilityProperty: true}) && each.tabIndex >= 0
-    && !(each.type === "radio" && !each.checked))
-  .map((each, number) => { each.dataset.tour = number; return each.outerHTML.slice(0, 160); })"""
-FOCUSED = "() => document.activeElement.dataset.tour ?? ''"
+FOCUSABLE = """(within) => {
+  window.tourReached = new Set();
+  document.addEventListener("focusin", ({target}) => window.tourReached.add(target.dataset.tour));
+  return [...document.querySelector(within).querySelectorAll(
+    "a[href], button:enabled, input:enabled:not([type=hidden]), select:enabled, textarea:enabled,"
+    + "summary")]
+    .filter((each) => each.checkVisibility({visibilityProperty: true}) && each.tabIndex >= 0
+      && !(each.type === "radio" && !each.checked))
+    .map((each, number) => { each.dataset.tour = number; return each.outerHTML.slice(0, 160); });
+}"""
 
 
 # --- something of all --------------------------------------------------------------------------
@@ -63,7 +67,7 @@ def fill(cloud: Running) -> None:
 
 
 def _fill_bucket(s3: Any) -> None:
-    bucket = "tour-of-the-console"
+    bucket = "a-tour-of-the-console"  # lists begin with it
     s3.create_bucket(Bucket=bucket)
     versions = {"Status": "Enabled"}
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=versions)
@@ -165,6 +169,14 @@ def bind_addresses() -> MapAdapter:
     return app.url_map.bind("")
 
 
+def list_views() -> dict[str, Any]:
+    """Return what answers at each endpoint."""
+    app = Flask("tour")
+    for module in PAGES:
+        app.register_blueprint(module.pages)
+    return app.view_functions
+
+
 def list_plain_pages(adapter: MapAdapter) -> list[str]:
     """Return the addresses of all pages that need nothing more."""
     return sorted(
@@ -179,19 +191,21 @@ def list_addresses(visit: Visit) -> list[str]:
     a few of each endpoint, none that differs by its query alone. What is no whole page, such as a
     part of one, is left out."""
     adapter = bind_addresses()
-    waiting, seen, found = list_plain_pages(adapter), set[str](), list[str]()
+    waiting, found = list_plain_pages(adapter), list[str]()
+    tried, paths = set[str](), set[str]()
     counts: Counter[str] = Counter()
     while waiting:
         address = waiting.pop(0)
         path = address.partition("?")[0]
-        if path in seen:
+        if path in paths or address in tried:
             continue
-        seen.add(path)
+        tried.add(address)
         endpoint = find_endpoint(adapter, address)
         if not endpoint or counts[endpoint] >= OF_ENDPOINT:
             continue
         text = _read_page(visit, address)
-        if text:
+        if text:  # one that is none without its query is found by a link to it
+            paths.add(path)
             counts[endpoint] += 1
             found.append(address)
             waiting += [unescape(each) for each in HREF.findall(text)]
@@ -226,12 +240,16 @@ def _read_page(visit: Visit, address: str) -> str:
 
 @dataclass
 class Weighed:
-    """The answers that a page came with."""
+    """The answers that a page came with, from its own on; none of the page before, and none that
+    renews a part."""
 
     answers: list[Response] = field(default_factory=list)
 
     def note(self, answer: Response) -> None:
-        self.answers.append(answer)
+        request = answer.request
+        is_first = request.is_navigation_request()
+        if (self.answers or is_first) and request.headers.get("x-renewal") != "yes":
+            self.answers.append(answer)
 
     def sum_up(self) -> int:
         """The bytes of all; the server compresses nothing."""
@@ -239,46 +257,53 @@ class Weighed:
         return sum(int(each.headers["content-length"]) for each in self.answers if each.ok)
 
 
-def open_weighed(page: Page, url: str) -> int:
-    """Open a page as for the first time and return how many bytes came with it."""
+@contextmanager
+def weighing(page: Page) -> Iterator[Weighed]:
+    """Weigh the page that is opened within, as for the first time."""
     weighed = Weighed()
-    page.goto("about:blank")  # whatever the last page still asks for ends here
-    page.on("response", weighed.note)
     session = page.context.new_cdp_session(page)
     session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    page.on("response", weighed.note)
     try:
-        page.goto(url)
-        page.wait_for_load_state("networkidle")
-        return weighed.sum_up()
+        yield weighed
     finally:
+        page.remove_listener("response", weighed.note)
         session.send("Network.setCacheDisabled", {"cacheDisabled": False})
         session.detach()
-        page.remove_listener("response", weighed.note)
 
 
-def find_page_faults(visit: Visit, address: str) -> Iterator[str]:
+def find_page_faults(visit: Visit, address: str, known: str = "") -> Iterator[str]:
     """Open a page and look at it in light and dark, wide and narrow; at the second colours of a
-    width only for what colours can change."""
+    width only for what colours can change. `known` selects what another page has shown already.
+    What the page loads after all else, while it is looked at, is weighed too."""
     page = visit.page
-    size = open_weighed(page, visit.cloud.console + address)
+    with weighing(page) as weighed:
+        page.goto(visit.cloud.console + address)
+        for name, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            for colours in COLOURS:
+                page.emulate_media(color_scheme="dark" if colours == "dark" else "light")
+                rules = "" if colours == COLOURS[0] else "color-contrast"
+                yield from (f"{name} {colours}: {each}" for each in visit.find_faults(rules, known))
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            yield from (f"{width} wide: {each}" for each in visit.find_overhang())
+    size = weighed.sum_up()
     if size > MOST_BYTES and not WITHOUT_LIMIT.search(address):
         yield f"{size} bytes"
-    for name, (width, height) in SIZES.items():
-        page.set_viewport_size({"width": width, "height": height})
-        for colours in COLOURS:
-            page.emulate_media(color_scheme="dark" if colours == "dark" else "light")
-            rules = "" if colours == COLOURS[0] else "color-contrast"
-            yield from (f"{name} {colours}: {each}" for each in visit.find_faults(rules))
     yield from visit.take_problems()
 
 
-def list_unreached(visit: Visit, address: str) -> list[str]:
-    """Walk through a page with the Tab key and return what never had the focus."""
+def list_unreached(visit: Visit, address: str, *, from_main: bool = False) -> list[str]:
+    """Walk through a page with the Tab key and return what never had the focus; from its main part
+    on, to which the first link leads, if the menu before it is the same as on other pages."""
     page = visit.open(address)
     page.evaluate("window.eucabox.nudge = () => {}")  # no part is replaced on the way
-    texts: list[str] = page.evaluate(FOCUSABLE)
-    reached: set[str] = set()
+    if from_main:
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+    texts: list[str] = page.evaluate(FOCUSABLE, "main" if from_main else "body")
     for _ in range(len(texts) + 5):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate(FOCUSED))
+    reached: list[str] = page.evaluate("() => [...window.tourReached]")
     return [text for number, text in enumerate(texts) if str(number) not in reached]

@@ -1,6 +1,8 @@
 """A real eucabox process with a data directory, ports and a bridge of its own."""
 
+import contextlib
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -25,14 +27,18 @@ from eucabox.iam.accounts import Accounts
 from eucabox.state import State
 
 START_SECONDS = 90  # on a machine that boots guests beside
+COMMAND_SECONDS = 240  # more than a command waits for a guest, so that it can say why
 STOP_SECONDS = 40
+PORTS = range(15000, 32768)  # Linux gives outgoing connections those above
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a free port that no outgoing connection takes, for it is wanted again after a kill."""
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @dataclass
@@ -166,14 +172,19 @@ class Running:
             ) from None
 
     def command(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "eucabox", "-c", str(self.config_file), *argv],
-            capture_output=True,
-            text=True,
-            check=check,
-            timeout=120,
-            env={**os.environ, **self.settings},
-        )
+        try:
+            return subprocess.run(
+                [sys.executable, "-m", "eucabox", "-c", str(self.config_file), *argv],
+                capture_output=True,
+                text=True,
+                check=check,
+                timeout=COMMAND_SECONDS,
+                env={**os.environ, **self.settings},
+            )
+        except subprocess.TimeoutExpired as late:
+            output = b"\n".join((late.stdout or b"", late.stderr or b"")).decode()
+            log = self.log.read_text()[-8000:]
+            raise AssertionError(f"{argv} goes on and on:\n{output}\n{log}") from None
 
 
 @contextmanager

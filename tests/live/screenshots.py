@@ -13,6 +13,13 @@ OUTSIDE = (
     "/sign-in", "/sign-in?note=left", "/sign-up", "/sign-up/thanks", "/recover", "/recover/sent",
     "/recover?code=x", "/confirm?code=x", "/none",
 )  # fmt: skip
+TOUR = "/buckets/a-tour-of-the-console"
+OTHER_VIEWS = (  # of pages that are taken anyway, by their query alone
+    f"{TOUR}?versions=yes", f"{TOUR}?prefix=a folder/", f"{TOUR}/object?key=notes.txt",
+    "/buckets?q=nothing", "/policies?scope=aws", "/instances?state=terminated&order=-name",
+    "/events?outcome=refused", "/instances/launch?like=none",
+    "/images/upload?location=tour-images/disk.img",
+)  # fmt: skip
 MOST_NAME = 80  # characters of a picture's name
 MOST_HEIGHT = 4000  # pixels of a page
 
@@ -20,6 +27,7 @@ MOST_HEIGHT = 4000  # pixels of a page
 def take(visit: Visit, folder: Path, addresses: Sequence[str], prefix: str = "") -> None:
     """Take the pages of these addresses: wide and narrow, light and dark."""
     for address in addresses:
+        visit.page.set_viewport_size({"width": 1440, "height": 900})  # as it is opened, not resized
         visit.open(address)
         visit.page.wait_for_load_state("networkidle")
         take_page(visit, folder, prefix + name_picture(address))
@@ -58,9 +66,18 @@ def take_moments(visit: Visit, folder: Path) -> None:
     take_page(visit, folder, "credentials-new-key")
     visit.open("/credentials").get_by_text("Delete", exact=True).first.click()
     take_page(visit, folder, "credentials-delete")
+    for label, name in (("Create a user", "users"), ("Create a role", "roles")):
+        visit.open(f"/{name}").get_by_text(label, exact=True).first.click()
+        take_page(visit, folder, f"{name}-create")
     page.set_viewport_size({"width": 360, "height": 740})
     visit.open("/").get_by_role("button", name="Menu").click()
     page.screenshot(path=str(folder / "menu-narrow-dark.png"))
+    for path, label in (
+        ("/instances", "Columns"),
+        (TOUR, "New folder"),
+    ):
+        visit.open(path).get_by_text(label, exact=True).click()
+        page.screenshot(path=str(folder / f"{label.lower().replace(' ', '-')}-narrow-dark.png"))
 
 
 def main(folder: Path) -> None:
@@ -78,7 +95,7 @@ def main(folder: Path) -> None:
         take(stranger, folder, OUTSIDE, "out-")
         stranger.sign_in("admin", "wrong")
         take_page(stranger, folder, "out-sign-in-refused")
-        take(visit, folder, console_tour.list_addresses(visit))
+        take(visit, folder, [*console_tour.list_addresses(visit), *OTHER_VIEWS])
         take_moments(visit, folder)
 
 

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.parse
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,12 +12,9 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from botocore.httpsession import URLLib3Session
 
+from tests.live.euare import ask_as_euca2ools
 from tests.live.process import Running
 
 AWS = str(Path(sys.executable).with_name("aws"))
@@ -51,18 +47,6 @@ def aws(cloud: Running, *argv: str, service: str = "iam", **environment: str) ->
         env={**os.environ, **cloud.settings, "PYTHONWARNINGS": "ignore", **environment},
     )
     return json.loads(done.stdout or "{}")
-
-
-def ask_as_euca2ools(cloud: Running, action: str, **fields: str) -> str:
-    """The answer to a form, signed by hand: no model of botocore knows Eucalyptus' verbs."""
-    form = {"Action": action, "Version": "2010-05-08", **fields}
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    url = f"{cloud.endpoint}/services/Euare/"
-    request = AWSRequest("POST", url, headers=headers, data=urllib.parse.urlencode(form))
-    credentials = Credentials(cloud.access_key, cloud.secret_key)
-    SigV4Auth(credentials, "iam", "undefined-1").add_auth(request)
-    content: bytes = URLLib3Session().send(request.prepare()).content
-    return content.decode()
 
 
 def test_a_user_has_a_life_in_boto3(cloud: Running, iam: Any) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -361,6 +362,17 @@ def test_two_clouds_live_side_by_side(
             assert json.loads(guest.get(url).partition("\n")[2])["instanceId"] == mine
     assert guest.get(METADATA + "/latest/meta-data/instance-id") == f"200\n{mine}"
     assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == "1\n", "still needed"
+
+
+def test_clouds_that_start_at_the_same_time_take_different_networks(tmp_path: Path) -> None:
+    clouds = [opened(tmp_path / str(number)) for number in range(4)]
+    try:
+        with ThreadPoolExecutor(len(clouds)) as pool:
+            list(pool.map(Static.start, clouds))
+        assert len({each.subnet for each in clouds}) == len(clouds)
+    finally:
+        for each in clouds:
+            each.remove()
 
 
 def test_a_bridge_of_another_cloud_is_left_alone(net: Static, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from eucabox.console.visitor import LOGIN_COOKIE
 from eucabox.image.tiny_guest import TinyGuest
 from tests.console.socket_client import SocketClient
 from tests.live import guests
-from tests.live.console import Visit, chromium, visiting
-from tests.live.process import Running, running
+from tests.live.console import Visit, press_tab_to, visiting
+from tests.live.process import Running
 
 PATIENCE = 240_000  # milliseconds; the guest is emulated
 PIXELS = """async (png) => {
@@ -32,27 +32,6 @@ PIXELS = """async (png) => {
   }
   return bright;
 }"""
-
-
-@pytest.fixture(name="cloud", scope="module")
-def _cloud() -> Iterator[Running]:
-    with running("[node]\nvirt_type = qemu\n") as cloud:
-        yield cloud
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(name="visit", scope="module")
-def _visit(cloud: Running, browser: Browser) -> Iterator[Visit]:
-    with visiting(browser, cloud) as visit:
-        visit.set_first_password()
-        expect(visit.page.get_by_role("heading", name="Hello, admin")).to_be_visible()
-        yield visit
-        visit.check()
 
 
 @pytest.fixture(name="instance_id", scope="module")
@@ -114,6 +93,37 @@ def test_the_keyboard_leaves_the_terminal_and_comes_back(visit: Visit, instance_
     visit.page.keyboard.press("Enter")
     expect(visit.page.locator(".xterm-helper-textarea")).to_be_focused()
     visit.page.keyboard.press("Control+u")
+
+
+def test_from_the_sign_in_over_a_launch_and_its_serial_console_to_the_sign_out_by_keys_alone(
+    cloud: Running, browser: Browser, visit: Visit, instance_id: str
+) -> None:
+    with visiting(browser, cloud) as person:
+        page = person.sign_in_by_keys("/instances/launch")
+        expect(page.get_by_role("heading", name="Launch instances")).to_be_visible()
+        press_tab_to(page, page.get_by_label("Name", exact=False).first)
+        page.keyboard.type("by keys")
+        press_tab_to(page, page.get_by_label("Type"))
+        page.keyboard.type("m1.tiny")
+        press_tab_to(page, page.get_by_role("button", name="Launch", exact=True))
+        page.keyboard.press("Enter")
+        link = page.locator(".note.good a").or_(page.get_by_role("link", name="by keys"))
+        expect(link.first).to_be_visible()
+        press_tab_to(page, link.first)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="by keys")).to_be_visible()
+        press_tab_to(page, page.get_by_role("link", name="Serial console"))
+        page.keyboard.press("Enter")
+        rows = page.locator(".xterm-rows")
+        expect(rows).to_contain_text("login:", timeout=PATIENCE)
+        wait_until_open(page)
+        page.keyboard.type("typedbykeys")
+        expect(rows).to_contain_text("typedbykeys", timeout=20_000)
+        page.keyboard.press("Control+]")
+        expect(page.locator("#after")).to_be_focused()
+        press_tab_to(page, page.get_by_role("button", name="Sign out"))
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("You are signed out.")).to_be_visible()
 
 
 def test_after_a_restart_of_eucabox_the_page_goes_on_and_has_the_text(

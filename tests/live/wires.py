@@ -1,9 +1,11 @@
 """Hosts and guests without machines: network namespaces, joined by virtual wires."""
 
 import ctypes
+import errno
 import os
 import secrets
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,9 +45,19 @@ def own_host() -> Iterator[None]:
         yield
     finally:
         for kind in ("net", "mnt"):
-            _unless_failed(libc.setns(outer[kind], 0))
+            _go_back(libc, outer[kind])
             os.close(outer[kind])
         os.chdir(folder)
+
+
+def _go_back(libc: ctypes.CDLL, namespace: int) -> None:
+    """Enter a namespace again; a thread that Python has joined takes a moment more to be gone, and
+    until then the kernel lets nobody change the mounts of both."""
+    ends = time.monotonic() + 5
+    while libc.setns(namespace, 0):
+        if ctypes.get_errno() != errno.EINVAL or time.monotonic() > ends:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        time.sleep(0.01)
 
 
 def _unless_failed(result: int) -> None:

@@ -13,7 +13,7 @@ NEW_LINE = "# A line that only the later version has.\n"
 
 
 def build(folder: Path, commit: str = "HEAD") -> Path:
-    """Build the deb of a commit, lintian included, and return it."""
+    """Build the deb of a commit and return it; lintian looks at HEAD's."""
     argv = [str(ROOT / "setup" / "deb.sh"), str(folder), commit]
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
     (deb,) = folder.glob("eucabox_*.deb")

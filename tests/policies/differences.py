@@ -32,11 +32,11 @@ def _each_condition(statement: Statement) -> Iterator[tuple[str, str, list[Any]]
             yield operator, key, _as_list(values)
 
 
-def _services_are_everyone(case: Case, statement: Statement) -> Statement | None:
-    """The other's * means services too; here, as ever for bucket policies, only people."""
-    element = "NotPrincipal" if "NotPrincipal" in statement else "Principal"
-    if case.caller == SERVICE and statement.get(element) in ("*", {"AWS": "*"}):
-        return {**statement, element: {"Service": SERVICE}}
+def _allow_services_with_everyone(case: Case, statement: Statement) -> Statement | None:
+    """The other's Allow for * is one for services too; here an Allow must name them. A denial
+    for * meets them in both."""
+    if case.caller == SERVICE and statement.get("Principal") in ("*", {"AWS": "*"}):
+        return {**statement, "Principal": {"Service": SERVICE}}
     return statement
 
 
@@ -129,7 +129,7 @@ def _limit_sessions_by_name(case: Case, statement: Statement) -> Statement | Non
 
 
 REWRITES: tuple[Rewrite, ...] = (
-    _services_are_everyone,
+    _allow_services_with_everyone,
     _drop_if_exists_of_any,
     _forget_zero_networks,
     _drop_short_others,

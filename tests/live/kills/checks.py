@@ -37,15 +37,16 @@ def wrong(world: World, label: str, found: Any, content: bytes) -> str:
     return ""
 
 
-def whole(world: World, s3: Any, root: Path) -> None:
-    """Look at all that there is and settle what may be there."""
+def whole(world: World, s3: Any, root: Path, *, pruned: bool = True) -> None:
+    """Look at all that there is and settle what may be there. Unless `pruned`, a folder may have
+    been made for an object that never came: a loss of power leaves no word of whose it was."""
     for bucket in BUCKETS:
         listed = {each["Key"]: each for each in pages(s3, "list_objects_v2", bucket, "Contents")}
         for key in listed.keys() - set(KEYS):
             world.problem(f"{bucket}/{key} is listed and was never put")
         for key in KEYS:
             _object(world, s3, (bucket, key), listed.get(key))
-        _tree(world, root / bucket, set(listed))
+        _tree(world, root / bucket, set(listed), pruned)
         _uploads(world, s3, bucket)
     _versions(world, s3)
     _leftovers(world, root)
@@ -116,7 +117,7 @@ def _marked(world: World, s3: Any, mark: str, place: Place, label: str, now: flo
 
 def _tags(s3: Any, place: Place) -> str:
     found = s3.get_object_tagging(Bucket=place[0], Key=place[1])["TagSet"]
-    return ",".join(str(each["Value"]) for each in found)
+    return ",".join(str(each["Value"]) for each in found if each["Key"] == "own")
 
 
 def _acl(s3: Any, place: Place) -> str:
@@ -216,7 +217,7 @@ def _unanswered(world: World, key: str, version_id: str, label: str) -> None:
 # --- the disk ------------------------------------------------------------------------------------
 
 
-def _tree(world: World, folder: Path, listed: set[str]) -> None:
+def _tree(world: World, folder: Path, listed: set[str], pruned: bool) -> None:
     """The files at home are objects; the others have a home that no path can be."""
     found = {
         str(path.relative_to(folder))
@@ -230,7 +231,7 @@ def _tree(world: World, folder: Path, listed: set[str]) -> None:
         world.problem(f"{folder} has {len(found)}+{len(hashed)} files, {len(listed)} are listed")
     empty = [str(path) for path in folder.rglob("*") if path.is_dir() and not any(path.iterdir())]
     left = [each for each in empty if ".eucabox" not in each]
-    if left:
+    if left and pruned:
         world.problem(f"folders without an object: {left}")
 
 

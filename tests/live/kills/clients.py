@@ -1,7 +1,5 @@
 """Clients that put, change, copy, delete and read the same few keys until the server is gone."""
 
-import random
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,33 +9,25 @@ from botocore.exceptions import ClientError
 
 from tests.live.kills import bodies, checks
 from tests.live.kills.history import NOTHING, Register
-from tests.live.kills.world import BUCKETS, KEYS, LOST, VERSIONED, Made, Place, World
+from tests.live.kills.worker import Worker
+from tests.live.kills.world import BUCKETS, KEYS, VERSIONED, Made, Place, World
 
 GONE = ("NoSuchUpload",)
 ABSENT = ("NoSuchKey",)
+MOST_VERSIONS = 24  # each is read after each kill
 
 
-class Client(threading.Thread):
-    """One client with a random mind of its own. `step` chooses what it does next."""
+class Client(Worker):
+    """A client of S3; it chooses of `steps` what it does next."""
 
     def __init__(self, world: World, s3: Any, seed: str, steps: list[str]) -> None:
-        super().__init__(daemon=True)
-        self.world, self.s3, self.steps = world, s3, steps
-        self.chance = random.Random(seed)
-        self.over = threading.Event()
+        super().__init__(world, seed)
+        self.s3, self.steps = s3, steps
 
-    def run(self) -> None:
-        while not self.over.is_set():
-            place = self.chance.choice(BUCKETS), self.chance.choice(KEYS)
-            step = self.chance.choice(self.steps)
-            try:
-                getattr(self, step)(place)
-            except LOST:
-                self.world.count("lost")
-            except ClientError as refused:
-                self.world.refused(step, refused, ())
-            except Exception as error:  # a client that ends unseen would prove nothing
-                self.world.problem(f"{step} of {place}: {error!r}")
+    def act(self) -> None:
+        place = self.chance.choice(BUCKETS), self.chance.choice(KEYS)
+        self.doing = self.chance.choice(self.steps)
+        getattr(self, self.doing)(place)
 
     def _bodily(self, label: str) -> dict[str, Any]:
         self.world.contents[bodies.plain_tag(label)] = label
@@ -154,10 +144,12 @@ class Client(threading.Thread):
     # --- versions --------------------------------------------------------------------------------
 
     def version(self, place: Place) -> None:
+        if len(self.world.versions) >= MOST_VERSIONS:
+            return self.unversion(place)
         label, key = self.world.label("version"), place[1]
         self.world.unnamed[label] = key
         made = self.s3.put_object(Bucket=VERSIONED, Key=key, **self._bodily(label))
-        self._keep_version(key, made["VersionId"], label)
+        return self._keep_version(key, made["VersionId"], label)
 
     def mark(self, place: Place) -> None:
         label, key = self.world.label("marker"), place[1]
@@ -171,7 +163,7 @@ class Client(threading.Thread):
         self.world.count("version" if label.startswith("version") else "marker")
 
     def unversion(self, place: Place) -> None:
-        known = [each for each in list(self.world.versions) if each[0] == place[1]]
+        known = list(self.world.versions)
         if known:
             key, version_id = self.chance.choice(known)
             named = {"Bucket": VERSIONED, "Key": key, "VersionId": version_id}

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -48,6 +49,7 @@ class World:
     contents: dict[str, str] = field(default_factory=dict)  # MD5 -> label whose content it is
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    seconds: Counter[str] = field(default_factory=Counter)  # by what they went to, in hundredths
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     numbers: Any = field(default_factory=count, repr=False)
 
@@ -66,6 +68,13 @@ class World:
     def problem(self, text: str) -> None:
         with self.lock:
             self.problems.append(text)
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Note how long the block took."""
+        began = time.monotonic()
+        yield
+        self.seconds[what] += round(100 * (time.monotonic() - began))
 
     def count(self, what: str) -> None:
         with self.lock:

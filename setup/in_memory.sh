@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs the unit tests that take no seconds: fast.sh PYTEST [OPTION...]
-# Their files lie in memory where that can hold what an object's attributes need: databases that wait
-# for no disk take half the time.
+# Runs unit tests with their files in memory: in_memory.sh PYTEST [OPTION...]
+# Databases that wait for no disk take half the time. Where memory can't hold what an object's
+# attributes need, the files lie where temporary ones do.
 set -eu
 memory=/dev/shm
 free=$(df -Pk "$memory" 2>/dev/null | awk 'NR == 2 { print $4 }')
@@ -14,6 +14,6 @@ else
 fi
 trap 'rm -rf "$folder"' EXIT INT TERM
 status=0
-TMPDIR=$folder "$@" -n 2 --dist worksteal -m "not slow" --ignore tests/live -q -p no:cacheprovider \
-    --basetemp "$folder/pytest" -o tmp_path_retention_policy=failed || status=$?
+TMPDIR=$folder "$@" -n 2 --dist worksteal -q -p no:cacheprovider --basetemp "$folder/pytest" \
+    -o tmp_path_retention_policy=failed || status=$?
 exit "$status"
