@@ -1,6 +1,10 @@
-"""What policies cost: the same requests by a root, who needs none, and by a user with some, in turn
-and in one process; CPU time from the parsed request to its answer, signature included."""
+"""What policies cost: the same requests by a root, who needs none, and by a user with some.
 
+They come in turn. First CPU time from the parsed request to its answer, signature included, in this
+process; then that of a whole process of eucabox whose requests come over HTTP, on one connection.
+"""
+
+import http.client
 import json
 import statistics
 import tempfile
@@ -13,13 +17,16 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from bench.journeys import SETTINGS, add_image
+from bench.process import read_cpu
 from eucabox import api, ids
 from eucabox import config as configuration
 from eucabox.actions import Call, perform
 from eucabox.cloud import Cloud
-from eucabox.wire.protocols import load_models
+from eucabox.wire import model
+from tests.live.process import Running, running
 
 ROUNDS, ROWS = 500, 1000
+AT_ONCE = 20  # requests by HTTP whose CPU time is read together
 HOST = "127.0.0.1:8773"
 LAUNCH = (
     "Action=RunInstances&Version=2016-11-15&ImageId=emi-12345678&MinCount=1&MaxCount=1"
@@ -90,6 +97,19 @@ def fill(cloud: Cloud, account_id: str) -> None:
         database.table("tags").insert_all(tags)
 
 
+def sign(
+    keys: Credentials, host: str, service: str, method: str, path: str, form: str
+) -> AWSRequest:
+    """Return a signed request."""
+    headers = {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+    if form:
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+    url = f"http://{host}{path}"
+    sent = AWSRequest(method=method, url=url, headers=headers, data=form.encode())
+    (S3SigV4Auth if service == "s3" else SigV4Auth)(keys, service, "eucabox").add_auth(sent)
+    return sent
+
+
 class Door:
     """Hands signed requests to the API as its listener does."""
 
@@ -98,11 +118,7 @@ class Door:
 
     def time(self, keys: Credentials, service: str, method: str, path: str, form: str) -> float:
         """Return the CPU seconds of one request."""
-        body, headers = form.encode(), {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
-        if form:
-            headers = {"content-type": "application/x-www-form-urlencoded"}
-        sent = AWSRequest(method=method, url=f"http://{HOST}{path}", headers=headers, data=body)
-        (S3SigV4Auth if service == "s3" else SigV4Auth)(keys, service, "eucabox").add_auth(sent)
+        sent, body = sign(keys, HOST, service, method, path, form), form.encode()
         lower = {name.lower(): value for name, value in sent.headers.items()}
         lower |= {"host": HOST, "content-length": str(len(body))}
         request = self._api.build_request(method, path, lower, _Body(body), None, "127.0.0.1")
@@ -111,8 +127,29 @@ class Door:
         spent = time.thread_time() - began
         if answer.file is not None:
             answer.file.file.close()
-        assert answer.status in (200, 412), answer.body
+        assert answer.status == (412 if form == LAUNCH else 200), answer.body
         return spent
+
+
+class HttpDoor:
+    """Sends signed requests to a process of eucabox, on one connection."""
+
+    def __init__(self, cloud: Running) -> None:
+        assert cloud.process is not None
+        self._pid, self._host = cloud.process.pid, f"127.0.0.1:{cloud.port}"
+        self._client = http.client.HTTPConnection(self._host, timeout=60)
+
+    def time(self, keys: Credentials, service: str, method: str, path: str, form: str) -> float:
+        """Return the CPU seconds that the process spends on a request, the mean of some."""
+        sent, body = sign(keys, self._host, service, method, path, form), form.encode()
+        headers = {name: str(value) for name, value in sent.headers.items()}
+        began = read_cpu(self._pid)
+        for _ in range(AT_ONCE):
+            self._client.request(method, path, body or None, headers)
+            answer = self._client.getresponse()
+            answer.read()
+            assert answer.status == (412 if form == LAUNCH else 200), answer.status
+        return (read_cpu(self._pid) - began) / AT_ONCE
 
 
 class _Body:
@@ -127,20 +164,18 @@ class _Body:
         return piece
 
 
+GET, RUN = "GetObject 4 KiB", "RunInstances"
 REQUESTS = {
-    "GetObject 4 KiB": ("s3", "GET", "/box/k", "", ROUNDS),
-    "RunInstances": ("ec2", "POST", "/", LAUNCH, ROUNDS // 4),
+    GET: ("s3", "GET", "/box/k", ""),
+    RUN: ("ec2", "POST", "/", LAUNCH),
     f"DescribeInstances {ROWS}": (
-        "ec2", "POST", "/", "Action=DescribeInstances&Version=2016-11-15", 12,
+        "ec2", "POST", "/", "Action=DescribeInstances&Version=2016-11-15",
     ),
 }  # fmt: skip
 
 
-def measure(folder: Path) -> None:
-    file = folder / "eucabox.conf"
-    file.write_text(SETTINGS.format(folder=folder / "data", port=8773))
-    cloud = Cloud(configuration.load(file))
-    load_models()
+def prepare(cloud: Cloud) -> tuple[Credentials, Credentials]:
+    """Fill a cloud with what the requests are about; the keys of its root and of a user."""
     root = cloud.accounts.user_credentials(cloud.accounts.user("admin"))
     account_id = root.caller.account_id
     keys = Credentials(root.caller.access_key_id, root.secret), add_user(cloud, account_id)
@@ -149,23 +184,54 @@ def measure(folder: Path) -> None:
     call = Call(cloud, root.caller, "r")
     perform("s3", "CreateBucket", call, {"bucket": "box"})
     perform("s3", "PutObject", call, {"bucket": "box", "key": "k", "body": b"x" * 4096})
-    door = Door(cloud)
-    for name, (service, method, path, form, rounds) in REQUESTS.items():
-        spent: tuple[list[float], list[float]] = ([], [])
-        for number in range(2 * rounds):
-            for who in (0, 1) if number % 2 else (1, 0):  # neither is always the first
-                spent[who].append(door.time(keys[who], service, method, path, form))
-        # the quickest twentieth: what others do on the host only adds time
-        without, with_some = (statistics.quantiles(each, n=20)[0] * 1e6 for each in spent)
-        share = with_some / without
-        print(f"{name:24} {without:9.0f} us {with_some:9.0f} us   {100 * (share - 1):+5.1f} %")
+    return keys
+
+
+def compare(
+    door: Door | HttpDoor, keys: tuple[Credentials, Credentials], name: str, rounds: int
+) -> None:
+    """Print what one request costs for both."""
+    spent: tuple[list[float], list[float]] = ([], [])
+    for number in range(2 * rounds):
+        for who in (0, 1) if number % 2 else (1, 0):  # neither is always the first
+            spent[who].append(door.time(keys[who], *REQUESTS[name]))
+    # the quickest twentieth: what others do on the host only adds time
+    without, with_some = (statistics.quantiles(each, n=20)[0] * 1e6 for each in spent)
+    share = with_some / without
+    print(f"{name:24} {without:9.0f} us {with_some:9.0f} us   {100 * (share - 1):+5.1f} %")
+
+
+def measure(folder: Path) -> None:
+    """In this process."""
+    file = folder / "eucabox.conf"
+    file.write_text(SETTINGS.format(folder=folder / "data", port=8773))
+    cloud = Cloud(configuration.load(file))
+    model.load()
+    keys, door = prepare(cloud), Door(cloud)
+    for name, rounds in zip(REQUESTS, (ROUNDS, ROUNDS // 4, 12), strict=True):
+        compare(door, keys, name, rounds)
     cloud.close()
+
+
+def measure_by_http() -> None:
+    """In a process of its own."""
+    with running("[node]\nvirt_type = qemu\n") as process:
+        process.stop()  # its data directory is for one alone
+        cloud = Cloud(configuration.load(process.config_file))
+        keys = prepare(cloud)
+        cloud.close()
+        process.start()
+        door = HttpDoor(process)
+        for name, rounds in ((GET, ROUNDS // 2), (RUN, ROUNDS // 10)):
+            compare(door, keys, name, rounds)
 
 
 def main() -> None:
     print("                              a root       a user")
     with tempfile.TemporaryDirectory(prefix="policies.") as folder:
         measure(Path(folder))
+    print("by HTTP")
+    measure_by_http()
 
 
 if __name__ == "__main__":

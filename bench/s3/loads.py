@@ -19,6 +19,7 @@ LARGE = os.urandom(64 << 20)
 SMALL = os.urandom(4096)
 BUCKET = "bench"
 CLIENTS = 8
+REST = 3  # seconds until a server that has started is idle
 PART, PARTS = 16 << 20, 64
 TOKEN = re.compile(rb"<NextContinuationToken>([^<]+)<")
 UPLOAD = re.compile(rb"<UploadId>([^<]+)<")
@@ -41,6 +42,7 @@ class Plan:
 
 def measure(server: Server, plan: Plan) -> dict[str, float]:
     """Run every load that is wanted; name of the figure -> value."""
+    time.sleep(REST)
     figures = {"start s": server.start, "idle MiB": server.memory()}
     link = Connection(server.target)
     if server.target.key:
