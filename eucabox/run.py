@@ -104,7 +104,11 @@ def run_guarded(
 
 
 def run_watched(
-    *argv: str, watch: Callable[[], None], timeout: float, cwd: Path | None = None
+    *argv: str,
+    watch: Callable[[], None],
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> bytes:
     """Run a program to its end as `run` does; `watch` is called about four times a second, and
     when it raises, or the time is over, the program is killed."""
@@ -114,7 +118,7 @@ def run_watched(
         stdin=subprocess.DEVNULL,
         stdout=pipe,
         stderr=pipe,
-        env=_environment(None),
+        env=_environment(env),
         cwd=cwd,
     )
     deadline = time.monotonic() + timeout

@@ -8,6 +8,9 @@ from eucabox.errors import ProgramFailed
 from eucabox.run import find, run_watched
 
 MEMORY = 2**30  # bytes of address space
+# Each thread would set aside 64 MiB for its memory and 8 for its stack: MEMORY holds a dozen.
+FRUGAL_MEMORY = {"MALLOC_ARENA_MAX": "1"}
+STACK = 2**21  # bytes
 SECONDS = 60.0
 FOLDER = re.compile(r"(?<![^\s'\"(=:])/(?:[^/\s'\":]+/)*(?=[^/\s'\":])")
 
@@ -27,12 +30,14 @@ def run_caged(
     bytes. `watch` may raise to have it killed; it ends with this process too. Raises ProgramFailed
     as `run` does, whose reason names files without their folders: users may read it.
     """
-    limits = [f"--as={MEMORY}", f"--cpu={int(seconds) + 1}"]
+    limits = [f"--as={MEMORY}", f"--stack={STACK}", f"--cpu={int(seconds) + 1}"]
     limits += [f"--fsize={largest}"] if largest is not None else []
+    program = argv[0]
     cage = ("setpriv", "--pdeathsig", "KILL", "prlimit", *limits)
     try:
-        return run_watched(*cage, find(argv[0]), *argv[1:], watch=watch, timeout=seconds, cwd=cwd)
+        cage += (find(program), *argv[1:])
+        return run_watched(*cage, watch=watch, timeout=seconds, cwd=cwd, env=FRUGAL_MEMORY)
     except ProgramFailed as problem:
         status = problem.facts["status"]
         reason = FOLDER.sub("", str(problem.facts["reason"]))
-        raise ProgramFailed(program=argv[0], status=status, reason=reason) from None
+        raise ProgramFailed(program=program, status=status, reason=reason) from None
