@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as NothingHappened
 
 from tests.live.process import Running
 
@@ -138,6 +139,20 @@ def press_tab_to(page: Page, target: Locator) -> None:
         if target.evaluate("each => each === document.activeElement"):
             return
     raise AssertionError(f"the Tab key never reaches {target}")
+
+
+def choose_by_keys(page: Page, file: Path) -> None:
+    """Press Space on the field that has the focus and choose a file. A busy Chromium opens no
+    window at times, and a person presses again."""
+    for seconds in (5, 10, 30):
+        try:
+            with page.expect_file_chooser(timeout=seconds * 1000) as opened:
+                page.keyboard.press("Space")
+        except NothingHappened:
+            continue
+        opened.value.set_files(file)
+        return
+    raise AssertionError("Space opens no window to choose a file")
 
 
 @contextlib.contextmanager

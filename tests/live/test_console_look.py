@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.live import console_tour
-from tests.live.console import Visit, press_tab_to, visiting
+from tests.live.console import Visit, choose_by_keys, press_tab_to, visiting
 from tests.live.process import Running, running
 
 OUTSIDE = (
@@ -189,9 +189,7 @@ def test_from_the_sign_in_over_an_upload_and_a_link_to_the_sign_out_by_keys_alon
         page = person.sign_in_by_keys("/buckets/a-tour-of-the-console")
         expect(page.get_by_role("heading", name="a-tour-of-the-console").first).to_be_visible()
         press_tab_to(page, page.locator("#files"))
-        with page.expect_file_chooser() as chooser:
-            page.keyboard.press("Space")
-        chooser.value.set_files(file)
+        choose_by_keys(page, file)
         expect(page.locator("#upload-state")).to_contain_text("1 of 1", timeout=60_000)
         link = page.get_by_role("link", name=file.name)
         expect(link).to_be_visible(timeout=15_000)
