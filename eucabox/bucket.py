@@ -16,6 +16,7 @@ from eucabox.store.encrypted_file import EncryptedTempFile
 from eucabox.store.keyring import EncryptionKeySpec
 from eucabox.store.open_object import OpenObject
 from eucabox.store.paths import encode_key
+from eucabox.store.pending_put import PendingPut
 from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody, TempFile, receive
 from eucabox.store.types import (
     FULL_OBJECT,
@@ -31,7 +32,12 @@ from eucabox.store.types import (
     Versions,
 )
 from eucabox.store.upload_parts import RequestedParts
-from eucabox.store.write_specs import CompletionSpec, DeleteSpec, WritePreconditions
+from eucabox.store.write_specs import (
+    NO_CONDITIONS,
+    CompletionSpec,
+    DeleteSpec,
+    WritePreconditions,
+)
 
 __all__ = [
     "Bucket",
@@ -57,7 +63,6 @@ class Store(Buckets):
     durability `relaxed` it is with the operating system, so only a power loss can lose it.
     """
 
-    @translate_disk_errors
     def put(
         self,
         bucket: str,
@@ -80,6 +85,23 @@ class Store(Buckets):
         KeyTooLong, InvalidKey, PreconditionFailed, NoSuchKey where there is nothing to match, and
         what the stream raises. Conditions are ETags, or "*" for any object.
         """
+        conditions = WritePreconditions(if_none_match, if_match)
+        sent = bucket, key, stream, properties, expected, conditions, encryption, check
+        return self.begin_put(*sent).commit()
+
+    @translate_disk_errors
+    def begin_put(
+        self,
+        bucket: str,
+        key: str,
+        stream: BodyStream,
+        properties: ObjectProperties,
+        expected: ExpectedBody = ANY_BODY,
+        conditions: WritePreconditions = NO_CONDITIONS,
+        encryption: EncryptionKeySpec | None = None,
+        check: Callable[[Bucket], object] | None = None,
+    ) -> PendingPut:
+        """Receive an object as `put` does; its `commit` must end it."""
         folder = self._get_folder(bucket)
         if check is not None:
             check(folder.bucket)
@@ -87,18 +109,19 @@ class Store(Buckets):
         stream = self._limit_stream(
             folder, stream, expected.size, lambda: self._overwritten_size(folder, key)
         )
-        temp = EncryptedTempFile(folder, encryption, key) if encryption else TempFile(folder)
-        with temp as temp_file:
+        temp_file = EncryptedTempFile(folder, encryption, key) if encryption else TempFile(folder)
+        try:
             received = receive(temp_file, stream, expected)
             properties = _with_checksums(properties, received.checksums)
             e_tag, sealed = temp_file.finish(received.md5)
             new = Object(
                 bucket, key, received.size, e_tag, temp_file.date(), properties, sealed=sealed
             )
-            conditions = None
-            if if_none_match or if_match:
-                conditions = WritePreconditions(if_none_match, if_match)
-            return self._objects.commit(folder, temp_file, new, conditions)
+            folder.flush.begin_content(temp_file.fd)
+        except BaseException:
+            temp_file.close()
+            raise
+        return PendingPut(self._objects, folder, temp_file, new, conditions)
 
     @translate_disk_errors
     def open(self, bucket: str, key: str, version_id: str = "") -> OpenObject:

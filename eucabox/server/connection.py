@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cheroot import server as cheroot
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from eucabox.server.listener import Listener
     from eucabox.wire.request import Request
     from eucabox.wire.s3.habits import KnownClient
+    from eucabox.wire.s3.passages import Served
     from eucabox.wire.s3.straight_road import StraightRoad
 
 log = logging.getLogger("eucabox.server")
@@ -49,6 +51,7 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
     RequestHandlerClass = HttpRequest
     lingers = False  # the client is to read our answer before the end
     continues = False  # a small body was sent for and is about to come
+    shares_flushes = False  # its last request was a change that others of its kind can join
     counted = False  # among the threads of its source
     handshake_done = False
     deadline: float | None = None
@@ -161,6 +164,7 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         try:
             if self.client is not None and self._serve_straight(self.client):
                 return True
+            self.shares_flushes = False
             return bool(self.communicate())  # type: ignore[no-untyped-call]
         except OSError as problem:
             log.debug("source=%s connection lost: %s", self.remote_addr, problem)
@@ -171,30 +175,65 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
 
     def _serve_straight(self, client: "KnownClient") -> bool:
         """Answer the request that has come on the straight road; False if it does not go there."""
-        road, end = self._straight_road, self.rfile.end_of_head
-        if road is None or end < 0 or not self.server.can_add_keepalive_connection:
+        served = self._take_straight_road(client)
+        if served is None:
             return False
+        if not served.lacks_body:
+            self.wfile.write(self._finish(served.complete()))
+        return True
+
+    def _take_straight_road(self, client: "KnownClient") -> "Served | None":
+        """Begin to serve the request that has come; None if it goes the general road. If it
+        lacks its body, that was sent for."""
+        road, end = self.straight_road, self.rfile.end_of_head
+        if road is None or end < 0 or not self.server.can_add_keepalive_connection:
+            return None
         gil_turns.acquire()
         served = road.serve(client, self.rfile.peek(), end)
         if served is None:
-            return False
-        if served.answer is None:
-            if not self.rfile.await_body(served.length):
-                return False
-            self.continues = True
-            self.wfile.write(CONTINUE)
-            return True
-        self.rfile.skip(served.length)
-        self.wfile.write(write_answer(served.answer, served.request, self.server.server_name))
-        return True
+            return None
+        if not served.lacks_body:
+            self.rfile.skip(served.length)
+            self.shares_flushes = road.store.can_postpone_flush and served.is_change
+            return served
+        if not self.rfile.await_body(served.length):
+            return None
+        self.continues = True
+        self.wfile.write(CONTINUE)
+        return served
+
+    def _finish(self, served: "Served") -> bytes:
+        served.record()
+        assert served.answer is not None
+        return write_answer(served.answer, served.request, self.server.server_name)
+
+    # --- with others, whose changes share a flush -----------------------------------------------
+
+    def serve_in_batch(self) -> "Served | None":
+        """Begin to serve a request that has come, if it goes the straight road; once it is
+        complete its answer is `send`'s."""
+        self.continues = False
+        if self.client is None or not self.rfile.gather(self.server.max_request_header_size):
+            return None
+        served = self._take_straight_road(self.client)
+        if served is None:
+            self.shares_flushes = False  # and it will be served alone
+        return served if served is not None and not served.lacks_body else None
+
+    def send(self, served: "Served") -> Callable[[], object] | None:
+        """Send an answer without waiting; return what sends the rest, if there is one."""
+        data = self._finish(served)
+        rest = self.wfile.send_now(data)
+        return partial(self.wfile.send_rest, rest) if rest else None
 
     def learn(self, head: bytes, request: "Request") -> None:
         """Remember how the client sent a request that was served just now."""
-        if (road := self._straight_road) is not None:
+        if (road := self.straight_road) is not None:
             self.client = road.learn(self.client, head, request)
 
     @property
-    def _straight_road(self) -> "StraightRoad | None":
+    def straight_road(self) -> "StraightRoad | None":
+        """The straight road of the cloud's S3, None for guests."""
         dispatcher = self.server.dispatcher
         return dispatcher.straight_road if dispatcher is not None else None
 

@@ -3,7 +3,8 @@
 Under the GIL a thread switch costs more than a small request. So the leader polls all active
 connections and serves what comes. Before it waits for a disk or a client it gives the lead to
 another thread (`gil_turns.yield_leadership`); after 20 ms on one request the lead is taken from
-it. No connection is ever with two threads.
+it. No connection is ever with two threads. Connections that wait for the disk after each request
+are served together where several have sent one: they share a thread and a flush.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eucabox import gil_turns
+from eucabox.server.write_batch import serve_together
 
 if TYPE_CHECKING:
     from eucabox.server.connection import ClientConnection
     from eucabox.server.worker_threads import WorkerThreads
 
 PAUSE = 0.02  # seconds without a request that end the lead
+TOGETHER = 16  # connections that are served at once at most
 SILENT = 1.0  # seconds after which a connection is none of the busy ones
 
 
@@ -45,7 +48,7 @@ class LeaderFollowers:
         self._epoll: select.epoll | None = None  # made at first use
         self._members: dict[int, ClientConnection] = {}
         self._leader: object | None = None
-        self._current: ClientConnection | None = None  # the leader serves it
+        self._current: list[ClientConnection] = []  # the leader serves them
         self._served = 0
         self._swept_at = 0.0
         self._has_leader = threading.Event()
@@ -79,11 +82,11 @@ class LeaderFollowers:
     def watch(self) -> None:
         """Take the lead from a thread that is slow with a request; runs while the listener does."""
         while self._has_leader.wait() and self._listener.ready:
-            before = self._leader, self._served, self._current
+            before = self._leader, self._served, bool(self._current)
             time.sleep(gil_turns.PATIENCE)
-            if before != (self._leader, self._served, self._current):
+            if before != (self._leader, self._served, bool(self._current)):
                 continue
-            if before[2] is not None:
+            if before[2]:
                 self._lose_leadership(before[0])
             elif before[0] is None:
                 self._return_all()
@@ -114,48 +117,67 @@ class LeaderFollowers:
             return self._leader
 
     def _serve_next(self, me: object) -> bool:
-        """Serve the first request that comes; return whether to go on."""
-        events = self._poll.poll(PAUSE, 1) if self._listener.ready else []
+        """Serve the first request that comes, and what shares its flush; return whether to go
+        on."""
+        events = self._poll.poll(PAUSE, TOGETHER) if self._listener.ready else []
         if not events:
             self._go_idle(me)
             return False
-        connection = self._claim(me, events[0][0])
-        if connection is None:
+        connections = self._claim(me, [descriptor for descriptor, _ in events])
+        if not connections:
             return False
-        if self._listener.threads.is_at_limit(connection.remote_addr):
-            return self._defer(me, connection)
-        keep = False
+        if self._listener.threads.is_at_limit(connections[0].remote_addr):
+            return self._defer(me, connections[0])
+        keep: set[ClientConnection] = set()
         try:
-            keep = connection.serve_pending()
+            if connections[1:]:
+                keep = serve_together(connections)
+            elif connections[0].serve_pending():
+                keep = set(connections)
         finally:
-            leads = self._finish(me, connection, keep)
+            leads = self._finish(me, connections, keep)
         return leads
 
-    def _claim(self, me: object, descriptor: int) -> ClientConnection | None:
+    def _claim(self, me: object, descriptors: list[int]) -> list[ClientConnection]:
+        """Return the first of the connections, with others that share a flush with it."""
         with self._lock:
             if self._leader is not me:
-                return None
-            self._current = self._members[descriptor]
+                return []
+            first = self._members[descriptors[0]]
+            self._current = [first]
+            if first.shares_flushes:
+                others = (self._members[each] for each in descriptors[1:])
+                self._current += [each for each in others if self._may_join(each, first)]
             return self._current
 
-    def _finish(self, me: object, connection: ClientConnection, keep: bool) -> bool:
+    def _may_join(self, connection: ClientConnection, first: ClientConnection) -> bool:
+        if connection.remote_addr == first.remote_addr:
+            return connection.shares_flushes
+        threads = self._listener.threads
+        return connection.shares_flushes and not threads.is_at_limit(connection.remote_addr)
+
+    def _finish(
+        self, me: object, connections: list[ClientConnection], keep: set[ClientConnection]
+    ) -> bool:
         now = time.time()
-        connection.last_used = now
         # of a request has come, and the rest may be long in coming
-        half = keep and connection.rfile.has_data() and not connection.continues
+        half = {each for each in keep if each.rfile.has_data() and not each.continues}
         with self._lock:
             leads = self._leader is me
             if leads:
-                self._current = None
+                self._current = []
                 self._served += 1
-                if half or not keep:
-                    self._unregister(connection)
+            for each in connections:
+                each.last_used = now
+                if leads and (each in half or each not in keep):
+                    self._unregister(each)
         if not leads:
-            self._listener.threads.end(connection)
-        if not keep:
-            connection.close()
-        elif half or not leads:
-            self._listener.put_conn(connection, busy=True)
+            self._listener.threads.end(connections[0])
+        for each in connections:
+            if each not in keep:
+                each.close()
+            elif each in half or not leads:
+                self._listener.put_conn(each, busy=True)
         if leads and now > self._swept_at + SILENT:
             self._sweep(now)
         return leads
@@ -165,7 +187,7 @@ class LeaderFollowers:
         with self._lock:
             leads = self._leader is me
             if leads:
-                self._current = None
+                self._current = []
                 self._unregister(connection)
         self._listener.threads.end(connection)
         self._listener.put_conn(connection)
@@ -177,10 +199,11 @@ class LeaderFollowers:
             if me is None or self._leader is not me:
                 return
             self._leader = None
-            if self._current is not None:
-                self._unregister(self._current)
-                self._listener.threads.take(self._current)
-                self._current = None
+            if self._current:
+                self._listener.threads.take(self._current[0])
+            for each in self._current:
+                self._unregister(each)
+            self._current = []
             others = bool(self._members)
         if others:
             self._listener.requests.put(WorkItem(self))

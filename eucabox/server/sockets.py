@@ -216,21 +216,23 @@ class SocketWriter:
 
     def write(self, data: bytes) -> int:
         """Send all of the bytes; the thread is lent to others while it waits for the client."""
-        sent = 0 if self._is_tls else self._send_now(data)
-        if sent < len(data):
-            self._send_rest(memoryview(data)[sent:])
+        if rest := self.send_now(data):
+            self.send_rest(rest)
         return len(data)
 
     def close(self) -> None:
         """Do nothing: there is no buffer."""
 
-    def _send_now(self, data: bytes) -> int:
-        try:
-            return self._socket.send(data, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return 0
+    def send_now(self, data: bytes) -> memoryview:
+        """Send what the kernel takes without a wait; return the rest. With TLS that is all."""
+        sent = 0
+        if not self._is_tls:
+            with contextlib.suppress(BlockingIOError):
+                sent = self._socket.send(data, socket.MSG_DONTWAIT)
+        return memoryview(data)[sent:]
 
-    def _send_rest(self, data: memoryview) -> None:
+    def send_rest(self, data: memoryview) -> None:
+        """Send bytes; the thread is lent to others while it waits for the client."""
         if self.nonblocking:
             if not self._is_tls or self._socket.send(data) < len(data):
                 raise TimeoutError("timed out")

@@ -37,7 +37,7 @@ from eucabox.store.bucket_folder import (
     move_to_trash,
     open_beside,
 )
-from eucabox.store.fsync import COMMIT, Flush, is_ordered
+from eucabox.store.fsync import COMMIT, Flush, PostponedFlush, is_ordered
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring, require
 from eucabox.store.multipart import Multipart
@@ -145,7 +145,7 @@ class Buckets:
     def _open_folder(self, path: Path) -> BucketFolder:
         flush = self._flush
         if not flush.relaxed and path.stat().st_dev != self._root.stat().st_dev:  # mounted there
-            flush = Flush(COMMIT, is_ordered=is_ordered(path))
+            flush = Flush(COMMIT, is_ordered=is_ordered(path), is_apart=True)
         return BucketFolder(path, flush)
 
     def _names(self) -> Iterator[str]:
@@ -358,6 +358,16 @@ class Buckets:
         """Return how many more bytes fit into the folder."""
         status = os.statvfs(self._root)
         return status.f_bavail * status.f_frsize
+
+    @property
+    def can_postpone_flush(self) -> bool:
+        """Whether one thread may flush once for several changes, as PostponedFlush does."""
+        return self._flush.can_postpone
+
+    @translate_disk_errors
+    def flush(self, postponed: PostponedFlush) -> None:
+        """Bring the changes of a thread that has postponed its flush to the disk."""
+        postponed.flush()
 
     def _with_index(self, query: Callable[[], T]) -> T:
         """Run a query of the index; if the index is broken, rebuild it and run the query again."""

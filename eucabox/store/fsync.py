@@ -8,13 +8,18 @@ flush of the folder that follows its rename commits one: sync_file_range returns
 are written and their allocation is in the journal's transaction of then, or an earlier one; the
 rename is in that one or a later one; and the commit, before its own record, has the disk empty its
 cache. So whoever finds the name after a loss of power finds the content.
+
+There too one thread may make several changes and flush once, before any of them is acknowledged:
+what the last one did is in the transaction that is current then, or in an earlier one, and its
+commit is that of all before it. Elsewhere each change waits for its own flush.
 """
 
+import contextlib
 import ctypes
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,13 +41,64 @@ class _Queue:
     failures: dict[int, OSError] = field(default_factory=dict)  # by the number of the flush
 
 
+class PostponedFlush:
+    """The flush that one thread owes for the changes that it has made."""
+
+    def __init__(self) -> None:
+        self._where: tuple[int, int] | None = None
+        self._flush: Flush | None = None
+        self._descriptor = -1  # of the folder that was changed last
+
+    @contextlib.contextmanager
+    def postponing(self) -> Iterator[None]:
+        """Postpone what this thread would flush in the block, where the file system allows it."""
+        _mine.postponed = self
+        try:
+            yield
+        finally:
+            _mine.postponed = None
+
+    def add(self, where: tuple[int, int], flush: "Flush", descriptor: int) -> None:
+        """Owe the flush of a folder."""
+        if where != self._where:
+            self._drop()
+            self._where, self._flush, self._descriptor = where, flush, os.dup(descriptor)
+
+    def flush(self) -> None:
+        """Flush what is owed; OSError if that fails."""
+        try:
+            if self._flush is not None:
+                self._flush.folder(self._descriptor)
+        finally:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._flush is not None:
+            os.close(self._descriptor)
+        self._where = self._flush = None
+
+
+class _ThreadFlush(threading.local):
+    postponed: PostponedFlush | None = None
+
+
+_mine = _ThreadFlush()
+
+
 class Flush:
     """Flushes files and folders. With `relaxed` that is left to the operating system: a killed
-    process loses nothing, a power loss may."""
+    process loses nothing, a power loss may.
 
-    def __init__(self, durability: str = COMMIT, *, is_ordered: bool = False) -> None:
+    `is_apart`: the disk is another one than the index's, which may not know of a change that this
+    one does not have.
+    """
+
+    def __init__(
+        self, durability: str = COMMIT, *, is_ordered: bool = False, is_apart: bool = False
+    ) -> None:
         self.relaxed = durability == RELAXED
         self._is_ordered = is_ordered
+        self.can_postpone = is_ordered and not self.relaxed and not is_apart
         self._finished = threading.Condition()
         self._queues: dict[tuple[int, int], _Queue] = {}
 
@@ -62,12 +118,20 @@ class Flush:
         with gil_turns.yielding():
             _write_now(descriptor)
 
+    def begin_content(self, descriptor: int) -> None:
+        """Begin what `content` does, where this thread does something else before it."""
+        if self.can_postpone and _mine.postponed is not None:
+            start_writing(descriptor, 0, 0)
+
     def folder(self, descriptor: int) -> None:
-        """Flush a folder's entries as they are now."""
+        """Flush a folder's entries as they are now, or owe it where the thread postpones that."""
         if self.relaxed:
             return
         status = os.fstat(descriptor)
         where = status.st_dev, status.st_ino
+        if self.can_postpone and _mine.postponed is not None:
+            _mine.postponed.add(where, self, descriptor)
+            return
         with gil_turns.yielding(), self._finished:
             queue = self._queues.setdefault(where, _Queue())
             queue.users += 1
@@ -130,7 +194,7 @@ def _has_journal(device: int) -> bool:
 
 def start_writing(descriptor: int, offset: int, count: int) -> None:
     """Make the kernel write a range of a file soon, without waiting for it, so that less is left to
-    flush."""
+    flush; a `count` of 0 is the rest of it."""
     if function := _sync_file_range():
         function(descriptor, offset, count, WRITE)
 

@@ -85,6 +85,10 @@ class TempFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the file, unless it was moved."""
         os.close(self.fd)
         if self._name is not None:
             with contextlib.suppress(FileNotFoundError):

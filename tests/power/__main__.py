@@ -32,7 +32,9 @@ def plans(given: argparse.Namespace) -> Iterator[Plan]:
     each = max(1, min(IN_A_ROUND, -(-given.cuts // len(names))))
     for number, start in enumerate(range(0, given.cuts, each)):
         cuts, name, seed = min(each, given.cuts - start), names[number % len(names)], given.seed
-        commit = replace(common, file_system=name, cuts=cuts, seed=f"{seed}.{number}")
+        together = number // len(names) % 2 == 1
+        commit = replace(common, file_system=name, cuts=cuts, together=together)
+        commit = replace(commit, seed=f"{seed}.{number}")
         yield replace(commit, requests=given.requests)
     for name in names if given.relaxed else ():
         cuts, seed = -(-given.relaxed // len(names)), f"{given.seed}.{name}"

@@ -12,6 +12,7 @@ from tests.live.kills.world import BUCKETS, VERSIONED, Place
 from tests.live.process import Running
 from tests.power.plan import Plan
 from tests.power.rows import KEEPER, KINDS, THERE, Kind
+from tests.power.together import TogetherClient
 from tests.power.world import NewVersion, PowerWorld
 
 WRITER = ["put", "put", "put", "copy", "delete", "tag", "share"]
@@ -122,12 +123,14 @@ def make_kinds(cloud: Running) -> list[Kind]:
 def work(world: PowerWorld, cloud: Running, kinds: list[Kind], plan: Plan) -> None:
     """Let all clients work as long as is planned, and wait for the last answer of each."""
     ours = [cloud.client("s3", read_timeout=60) for _ in CREW]
-    crew: list[PowerClient | RowClient] = [
+    crew: list[PowerClient | RowClient | TogetherClient] = [
         PowerClient(world, s3, f"{plan.seed}.{number}", steps + ["rest"] * plan.rests)
         for number, (s3, steps) in enumerate(zip(ours, CREW, strict=True))
     ]
     halves = [kinds[each::2] for each in (0, 1)] if kinds else []
     crew += [RowClient(world, half, f"{plan.seed}.rows{at}") for at, half in enumerate(halves)]
+    if plan.together:
+        crew.append(TogetherClient(world, cloud, f"{plan.seed}.together"))
     for client in crew:
         client.start()
     began = time.monotonic()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Plan:
-    """What a round does: its clients rest or write rows too, as it says. `promise` is the age in
-    seconds from which on an object is not lost."""
+    """What a round does: its clients rest, write rows too, or send many small changes at once, as
+    it says. `promise` is the age in seconds from which on an object is not lost."""
 
     file_system: str = "ext4"
     seconds: float = 0  # of work at least, and so many requests, before the cuts
@@ -20,3 +20,6 @@ class Plan:
     tree: Path | None = None  # where the program is, if not beside these tests
     promise: float = 0
     rests: int = 0  # steps without a request, of twelve; then no rows are written either
+    # Small changes at once, which share flushes, in place of rows: a new user or key would have
+    # each client be looked at anew.
+    together: bool = False

@@ -64,7 +64,7 @@ def _record(plan: Plan, cloud: DiskCloud, folder: Path, outcome: Outcome) -> "Re
             if isinstance(kind, Instance):
                 kind.image_id = image_id
         first = len(Log.read(log).records)
-        clients.work(world, cloud, [] if plan.rests else kinds, plan)
+        clients.work(world, cloud, [] if plan.rests or plan.together else kinds, plan)
         last = len(Log.read(log).records)
         cloud.power_off()
     outcome.counts.update(world.counts)

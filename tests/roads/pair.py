@@ -91,9 +91,9 @@ class Lines(logging.Handler):
 class Side:
     """One cloud with a listener that listens nowhere: its connections are pairs of sockets."""
 
-    def __init__(self, folder: Path, *, straight: bool) -> None:
+    def __init__(self, folder: Path, *, straight: bool, durability: str = "relaxed") -> None:
         data = CloudSection(data_dir=folder)
-        self.cloud = Cloud(Config(cloud=data, buckets=BucketsSection(durability="relaxed")))
+        self.cloud = Cloud(Config(cloud=data, buckets=BucketsSection(durability=durability)))
         app = api.create_app(self.cloud)
         self.listener = Listener(("127.0.0.1", 0), app, 2, ("api", "port"))
         self.listener.ready = True
@@ -126,11 +126,15 @@ class Side:
     def send(self, raw: bytes) -> bool:
         """Send bytes and serve what is whole then; whether the connection stays."""
         if self._connection is None:
-            far, self._near = socket.socketpair()
-            self._connection = ClientConnection(self.listener, far, SOURCE)
+            self._connection, self._near = self.connect()
         if raw:
             self._near.sendall(raw)
         return self._connection.serve_pending() and not self._connection.rfile.has_data()
+
+    def connect(self) -> tuple[ClientConnection, socket.socket]:
+        """Return a connection, and the client's socket of it."""
+        far, near = socket.socketpair()
+        return ClientConnection(self.listener, far, SOURCE), near
 
     def hang_up_half(self) -> None:
         """Send no more."""
@@ -173,7 +177,7 @@ class Pair:
 
     def __init__(self, folder: Path) -> None:
         first = Side(folder / "straight", straight=True)
-        self.keys = _make_keys(first)
+        self.keys = make_keys(first)
         first.close()
         shutil.copytree(folder / "straight", folder / "general")
         self.sides = (
@@ -275,7 +279,7 @@ def _walk(root: Path) -> Iterator[tuple[str, object]]:
             yield where, (sha256(file.read_bytes()).hexdigest(), attributes)
 
 
-def _make_keys(side: Side) -> dict[str, Keys]:
+def make_keys(side: Side) -> dict[str, Keys]:
     accounts = side.cloud.accounts
     admin = accounts.user_credentials(accounts.ensure_administrator())
     other = accounts.user_credentials(accounts.create_user("other"))

@@ -146,7 +146,7 @@ def test_versioning_that_begins_meanwhile_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     sent = curl(method, "/plain/a", b"content" if method == "PUT" else b"", random.Random(1))
-    work = "put" if method == "PUT" else "delete"
+    work = "begin_put" if method == "PUT" else "delete"
     with open_pair(tmp_path) as pair:
         for _ in range(5):
             pair.ask(sent.write(pair.keys["admin"]), method)

@@ -2,7 +2,7 @@ import contextlib
 import io
 import os
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -285,3 +285,62 @@ def test_relaxed_flushes_what_belongs_to_older_objects(
     ]
     assert len(small) == 3, "a key's name, a marker and a sidecar"
     assert {each.stat().st_ino for each in small} <= flushed
+
+
+def test_several_changes_wait_for_the_flush_of_the_last(tmp_path: Path, flushed: list[int]) -> None:
+    flush, postponed = Flush(COMMIT, is_ordered=True), fsync.PostponedFlush()
+    with _opened(tmp_path) as folder, _opened(tmp_path / "other") as other:
+        with postponed.postponing():
+            for each in (folder, folder, other, folder, other):
+                flush.folder(each)
+        assert flushed == []
+        postponed.flush()
+        assert flushed == [os.fstat(other).st_ino]
+        postponed.flush()
+        flush.folder(folder)
+        assert len(flushed) == 2, "nothing is postponed any more, and nothing owed"
+
+
+@pytest.mark.parametrize("how", [{}, {"is_ordered": True, "is_apart": True}])
+def test_where_steps_need_their_order_nothing_is_postponed(
+    tmp_path: Path, flushed: list[int], how: dict[str, bool]
+) -> None:
+    flush, postponed = Flush(COMMIT, **how), fsync.PostponedFlush()
+    with _opened(tmp_path) as folder, postponed.postponing():
+        flush.folder(folder)
+    assert len(flushed) == 1
+
+
+def test_a_postponed_flush_that_fails_is_told_and_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush, postponed = Flush(COMMIT, is_ordered=True), fsync.PostponedFlush()
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with _opened(tmp_path) as folder, _opened(tmp_path / "other") as other:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with postponed.postponing():
+            flush.folder(folder)
+            flush.folder(other)
+        with pytest.raises(OSError, match="Input/output"):
+            postponed.flush()
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.fixture(name="flushed")
+def _flushed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The inodes that are flushed."""
+    inodes = list[int]()
+    monkeypatch.setattr(os, "fsync", lambda each: inodes.append(os.fstat(each).st_ino))
+    return inodes
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    path.mkdir(exist_ok=True)
+    descriptor = os.open(path, os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)

@@ -19,7 +19,6 @@ each key, after one of a bucket's settings the store another for it, and both ar
 request: a change counts at once, one by another process after 5 ms (`State.identity_mark`).
 """
 
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -29,7 +28,6 @@ from weakref import ReferenceType, ref
 
 from eucabox import actions, ids, logs
 from eucabox.errors import Fault
-from eucabox.events.request_counts import REQUESTS
 from eucabox.iam.authorization import CallerPolicies
 from eucabox.iam.caller import Credential
 from eucabox.iam.policy.s3_vocabulary import resource
@@ -37,12 +35,12 @@ from eucabox.s3 import object_members, object_request, preconditions, values
 from eucabox.s3.policy_actions import policy_action
 from eucabox.s3.request_context import DetachedRequest
 from eucabox.store.types import Bucket, Object
-from eucabox.wire import failures, model
+from eucabox.wire import model
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Answer, Request
-from eucabox.wire.s3 import errors
 from eucabox.wire.s3.habits import HASH, LONGEST, OF_ALL, OF_READS, OF_WRITES, Habit, KnownClient
 from eucabox.wire.s3.parameters import reader
+from eucabox.wire.s3.passages import Passage, Served, refuse
 from eucabox.wire.s3.requests import check_digests, request_body
 from eucabox.wire.s3.responses import is_plain, write_lines
 from eucabox.wire.s3.routes import locate
@@ -52,8 +50,6 @@ from eucabox.wire.sign.rest import wrap_signed
 
 if TYPE_CHECKING:
     from eucabox.cloud import Cloud
-
-log = logging.getLogger("eucabox.api")
 
 MOST_RIGHTS, SMALL = 1024, 64 * 1024  # bytes of an object that is read
 # Settings of a bucket that change none of these operations for the bucket's own account.
@@ -72,25 +68,12 @@ class Right(NamedTuple):
     policies: CallerPolicies | None
 
 
-class Passage(NamedTuple):
-    """A request on its way, verified and permitted; `headers` are those that vary."""
-
-    request_id: str
-    client: KnownClient
-    habit: Habit
-    bucket: Bucket
-    path: str
-    key: str
-    headers: dict[str, str]
-    body: bytes
-
-
-Serve = Callable[["Cloud", Passage], Answer | None]
+Serve = Callable[["Cloud", Passage], Answer | Callable[[], Answer] | None]
 
 
 class Verb(NamedTuple):
-    """An operation, the headers that may vary, and its function, which returns None to hand a
-    request on; then it has changed nothing."""
+    """An operation, the headers that may vary, and its function. It returns None to hand a request
+    on, which has changed nothing then, or what does the rest after which the answer is known."""
 
     name: str
     action: str
@@ -100,27 +83,19 @@ class Verb(NamedTuple):
     status: int
 
 
-class Served(NamedTuple):
-    """An answer, None where the body must come first; a `request` where it has no `lines`."""
-
-    answer: Answer | None
-    length: int
-    request: Request | None = None
-
-
 class StraightRoad:
     """The straight road of one cloud."""
 
     def __init__(self, cloud: "Cloud") -> None:
         actions.load()  # by whose names requests are counted
         self._cloud = cloud
+        self.store = cloud.store
         self._known_keys = cloud.accounts.known_keys
         self._rights: dict[tuple[str, str], Right] = {}
 
     def serve(self, client: KnownClient, data: bytes, end: int) -> Served | None:
-        """Answer the request at the begin of `data`, whose head ends at `end`, count and log it;
-        None for one that goes the general road."""
-        started = time.perf_counter()
+        """Serve the request at the begin of `data`, whose head ends at `end`; None for one that
+        goes the general road. It is recorded before its answer leaves."""
         if end > LONGEST:
             return None
         head = data[:end].decode("latin-1")
@@ -138,24 +113,16 @@ class StraightRoad:
         length = int(passage.headers.get("content-length", "0"))
         if len(passage.body) < length:
             waits = "expect" in habit.fixed and length <= SMALL
-            return Served(None, end + 4 + length) if waits else None
-        verb, request_id = VERBS[habit.method], passage.request_id
+            return Served(passage, end + 4 + length, None) if waits else None
         self._known_keys.note_use(habit.signer.credential.caller.credential_id, "s3")
-        with logs.about(request_id=request_id):
-            answer, outcome, request = self._perform(verb, passage)
-            if answer is None:
-                return None
-            seconds = time.perf_counter() - started
-            REQUESTS.count("s3", verb.name, outcome, seconds)
-            line = f"role=walrus request_id={request_id} {habit.facts} outcome={outcome}"
-            logs.say_line(log, f"{line} ms={seconds * 1000:.1f} status={answer.status}")
-        return Served(answer, end + 4 + len(passage.body), request)
+        with logs.about(request_id=passage.request_id):
+            return self._perform(passage, end + 4 + length)
 
     def _admit(
         self, client: KnownClient, habit: Habit, groups: tuple[str, ...], data: bytes, start: int
     ) -> Passage | None:
         """Verify the signature and the right to do it; None where one of them is not plain."""
-        credential, path = habit.signer.credential, groups[0]
+        started, credential, path = time.perf_counter(), habit.signer.credential, groups[0]
         if self._known_keys.credential(credential.caller.access_key_id) is not credential:
             client.habits.remove(habit)
             return None
@@ -170,7 +137,9 @@ class StraightRoad:
         if not bucket_name or not key:
             return None
         bucket = self._cloud.store.bucket(bucket_name)
-        passage = Passage(ids.request_id(), client, habit, bucket, path, key, headers, body)
+        sent = bucket, path, key, headers, body
+        name = VERBS[habit.method].name
+        passage = Passage(started, ids.request_id(), name, client, habit, *sent)
         return passage if _is_permitted(passage, self._find_right(credential, bucket)) else None
 
     def _find_right(self, credential: Credential, bucket: Bucket) -> Right:
@@ -187,14 +156,18 @@ class StraightRoad:
             self._rights[name] = right
         return right
 
-    def _perform(self, verb: Verb, passage: Passage) -> tuple[Answer | None, str, Request | None]:
+    def _perform(self, passage: Passage, length: int) -> Served | None:
+        verb = VERBS[passage.habit.method]
         try:
-            return verb.serve(self._cloud, passage), "ok", None
+            answer = verb.serve(self._cloud, passage)
         except Exception as problem:
-            if verb.varies is OF_READS:  # nothing has changed
-                return None, "", None
-            request = _build_request(passage)
-            return *failures.word(problem, errors.refuse, request, "s3"), request
+            nothing_changed = verb.varies is OF_READS
+            return None if nothing_changed else refuse(passage, length, problem)
+        if answer is None:
+            return None
+        if isinstance(answer, Answer):
+            return Served(passage, length, answer)
+        return Served(passage, length, None, rest=answer)
 
     def learn(self, client: KnownClient | None, head: bytes, request: Request) -> KnownClient:
         """Learn from a request that the general road has just served; return what is known of the
@@ -251,8 +224,8 @@ def _describe(obj: Object, passage: Passage) -> tuple[dict[str, object], int, in
     return object_members.select_range(obj, headers.get("range", ""), None, mode)
 
 
-def _put(cloud: "Cloud", passage: Passage) -> Answer | None:
-    request, bucket, signer = _build_request(passage), passage.bucket, passage.habit.signer
+def _put(cloud: "Cloud", passage: Passage) -> Callable[[], Answer] | None:
+    request, bucket, signer = passage.build_request(), passage.bucket, passage.habit.signer
     try:
         signed = wrap_signed(request, signer, request.headers["authorization"])
         check_digests(request, signed, of_body=True)
@@ -263,16 +236,16 @@ def _put(cloud: "Cloud", passage: Passage) -> Answer | None:
         expected = object_request.expected_body(members, body)
     except Fault:
         return None
-    obj = cloud.store.put(bucket.name, passage.key, body, properties, expected)
-    written = {"e_tag": values.quote_etag(obj.e_tag), **values.version_members_written(obj)}
-    answer = _answer(passage, {**written, **object_members.list_checksums(obj)})
-    answer.lines += "Content-Length: 0\r\n"
-    return answer
+    pending = cloud.store.begin_put(bucket.name, passage.key, body, properties, expected)
 
+    def commit() -> Answer:
+        obj = pending.commit()
+        written = {"e_tag": values.quote_etag(obj.e_tag), **values.version_members_written(obj)}
+        answer = _answer(passage, {**written, **object_members.list_checksums(obj)})
+        answer.lines += "Content-Length: 0\r\n"
+        return answer
 
-def _build_request(passage: Passage) -> Request:
-    sent = passage.path, passage.headers, passage.body
-    return passage.habit.build_request(passage.client, passage.request_id, *sent)
+    return commit
 
 
 def _delete(cloud: "Cloud", passage: Passage) -> Answer | None:

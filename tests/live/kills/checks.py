@@ -19,7 +19,7 @@ def wrong(world: World, label: str, found: Any, content: bytes) -> str:
     """What is wrong with an object that was got, "" if it is whole and the label's."""
     kind, md5 = world.kinds.get(label), hashlib.md5(content).hexdigest()
     tag = found["ETag"].strip('"')
-    if kind in ("put", "version"):
+    if kind in ("put", "plain", "version"):
         expected, tags = bodies.body(label, bodies.size(label)), {bodies.plain_tag(label)}
     elif kind == "upload":
         expected, tags = b"".join(bodies.parts(label)), {bodies.joined_tag(label)}
@@ -104,7 +104,8 @@ def _marked(world: World, s3: Any, mark: str, place: Place, label: str, now: flo
     if label == NOTHING:
         register.settle(NOTHING, now)
         return
-    own = label if mark == "tags" else "private"
+    tag = "" if world.kinds[label] == "plain" else label
+    own = tag if mark == "tags" else "private"
     found = (_tags if mark == "tags" else _acl)(s3, place)
     writes = world.objects[place].find(label)
     if not register.allows_beside(found, own, writes):

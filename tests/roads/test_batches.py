@@ -1,0 +1,260 @@
+"""Small changes of several connections that share a flush: what each client is told, and when."""
+
+import errno
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from eucabox import api
+from eucabox.server.connection import ClientConnection
+from eucabox.server.listener import Listener
+from eucabox.server.write_batch import serve_together
+from eucabox.store import buckets
+from tests.roads.clients import Sent, curl
+from tests.roads.pair import Side, make_keys
+
+CHANCE = random.Random(1)
+LEARNT = 4  # requests after which a connection's next goes the straight road
+
+
+class Clients:
+    """Clients of one cloud on a disk where changes may share a flush."""
+
+    def __init__(self, folder: Path) -> None:
+        self.side = Side(folder, straight=True, durability="commit")
+        self.key = make_keys(self.side)["admin"]
+        self.side.note_use({"admin": self.key})
+        self.flushes = 0
+        self.problem: OSError | None = None
+        self.look: Callable[[], object] = lambda: None
+        self._pairs: list[tuple[ClientConnection, socket.socket]] = []
+
+    def fsync(self, _: int) -> None:
+        self.flushes += 1
+        self.look()
+        if self.problem is not None:
+            raise self.problem
+
+    def connect(self) -> tuple[ClientConnection, socket.socket]:
+        """Return a connection whose client is known, and the client's end."""
+        connection, near = self.side.connect()
+        self._pairs.append((connection, near))
+        for method in ("PUT", "DELETE"):
+            for _ in range(LEARNT):
+                near.sendall(self.write(method, "/plain/learn"))
+                assert connection.serve_pending()
+                assert near.recv(1 << 16)
+        return connection, near
+
+    def close(self) -> None:
+        self.problem, self.look = None, lambda: None
+        for connection, near in self._pairs:
+            connection.end()
+            near.close()
+        self.side.close()
+
+    def write(self, method: str, path: str, body: bytes = b"content") -> bytes:
+        sent = curl(method, path, body if method == "PUT" else b"", CHANCE)
+        return sent.write(self.key)
+
+    def read(self, key: str) -> bytes | None:
+        """Return what an object holds."""
+        path = self.side.cloud.config.bucket_root / "plain" / key
+        return path.read_bytes() if path.exists() else None
+
+
+@pytest.fixture(name="clients")
+def _clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients]:
+    monkeypatch.setattr(buckets, "is_ordered", lambda _: True)
+    clients = Clients(tmp_path)
+    monkeypatch.setattr(os, "fsync", clients.fsync)
+    yield clients
+    clients.close()
+
+
+def test_puts_and_deletes_of_many_share_one_flush(clients: Clients) -> None:
+    pairs = [clients.connect() for _ in range(6)]
+    for number, (_, near) in enumerate(pairs):
+        near.sendall(clients.write("PUT", f"/plain/{number}"))
+    clients.flushes = 0
+    kept = serve_together([each for each, _ in pairs])
+    assert clients.flushes == 1
+    assert kept == {each for each, _ in pairs}
+    for number, (connection, near) in enumerate(pairs):
+        assert near.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+        assert clients.read(str(number)) == b"content"
+        assert connection.shares_flushes
+        near.sendall(clients.write("DELETE", f"/plain/{number}"))
+    serve_together([each for each, _ in pairs])
+    assert clients.flushes == 2
+    for number, (_, near) in enumerate(pairs):
+        assert near.recv(1 << 16).startswith(b"HTTP/1.1 204 No Content")
+        assert clients.read(str(number)) is None
+
+
+def test_no_answer_leaves_before_the_flush(clients: Clients) -> None:
+    pairs = [clients.connect() for _ in range(2)]
+
+    def look() -> None:
+        for _, near in pairs:
+            with pytest.raises(BlockingIOError):
+                near.recv(1, socket.MSG_DONTWAIT)
+
+    for number, (_, near) in enumerate(pairs):
+        near.sendall(clients.write("PUT", f"/plain/{number}"))
+    clients.flushes = 0
+    clients.look = look
+    serve_together([each for each, _ in pairs])
+    assert clients.flushes == 1
+    assert all(near.recv(1 << 16).startswith(b"HTTP/1.1 200") for _, near in pairs)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [(errno.EIO, b"500", b"InternalError"), (errno.ENOSPC, b"507", b"InsufficientStorage")],
+    ids=["broken", "full"],
+)
+def test_a_flush_that_fails_fails_each_that_waited_for_it(
+    clients: Clients, number: int, status: bytes, code: bytes
+) -> None:
+    pairs = [clients.connect() for _ in range(3)]
+    for each, (_, near) in enumerate(pairs):
+        near.sendall(clients.write("PUT", f"/plain/{each}"))
+    clients.problem = OSError(number, os.strerror(number))
+    kept = serve_together([each for each, _ in pairs])
+    assert len(kept) == 3
+    for _, near in pairs:
+        answer = near.recv(1 << 16)
+        assert answer.startswith(b"HTTP/1.1 " + status), answer
+        assert b"<Code>" + code in answer, answer
+    clients.problem = None
+    pairs[0][1].sendall(clients.write("PUT", "/plain/0", b"again"))
+    assert pairs[0][0].serve_pending()
+    assert pairs[0][1].recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_what_is_refused_stays_refused_whatever_the_disk_does(clients: Clients) -> None:
+    pairs = [clients.connect() for _ in range(2)]
+    clients.side.perform("s3", "PutObject", bucket="plain", key="0/a", body=b"a")
+    pairs[0][1].sendall(clients.write("PUT", "/plain/" + "k" * 1025))
+    pairs[1][1].sendall(clients.write("PUT", "/plain/1"))
+    clients.problem = OSError(errno.EIO, "Input/output error")
+    serve_together([each for each, _ in pairs])
+    assert pairs[0][1].recv(1 << 16).startswith(b"HTTP/1.1 400 Bad Request")
+    assert pairs[1][1].recv(1 << 16).startswith(b"HTTP/1.1 500 ")
+
+
+def test_another_request_than_expected_is_left_to_be_served_alone(clients: Clients) -> None:
+    pairs = [clients.connect() for _ in range(3)]
+    pairs[0][1].sendall(clients.write("PUT", "/plain/0"))
+    listing = Sent("GET", "/plain", query="list-type=2").write(clients.key)
+    pairs[1][1].sendall(listing)
+    pairs[2][1].shutdown(socket.SHUT_WR)
+    kept = serve_together([each for each, _ in pairs])
+    assert len(kept) == 3
+    assert pairs[0][1].recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+    assert [each.shares_flushes for each, _ in pairs] == [True, False, False]
+    assert pairs[1][0].rfile.has_data()
+    assert pairs[1][0].serve_pending()
+    assert b"<ListBucketResult" in pairs[1][1].recv(1 << 16)
+    assert not pairs[2][0].serve_pending()
+
+
+def test_requests_sent_one_after_the_other_are_answered_in_their_order(clients: Clients) -> None:
+    pairs = [clients.connect() for _ in range(2)]
+    first, near = pairs[0]
+    near.sendall(clients.write("PUT", "/plain/0", b"one") + clients.write("DELETE", "/plain/0"))
+    pairs[1][1].sendall(clients.write("PUT", "/plain/1"))
+    serve_together([each for each, _ in pairs])
+    assert near.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+    assert clients.read("0") == b"one"
+    assert first.rfile.has_data(), "and the loop gives it back to be served"
+    assert first.serve_pending()
+    assert near.recv(1 << 16).startswith(b"HTTP/1.1 204")
+
+
+def test_a_client_that_has_left_takes_nothing_from_the_others(clients: Clients) -> None:
+    pairs = [clients.connect() for _ in range(3)]
+    for number, (_, near) in enumerate(pairs):
+        near.sendall(clients.write("PUT", f"/plain/{number}"))
+    pairs[1][1].close()
+    kept = serve_together([each for each, _ in pairs])
+    assert kept == {pairs[0][0], pairs[2][0]}
+    assert pairs[2][1].recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_who_does_not_receive_is_answered_last(clients: Clients) -> None:
+    pairs = [clients.connect() for _ in range(2)]
+    slow, near = pairs[0]
+    slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    filled = 0
+    while True:
+        try:
+            filled += slow.socket.send(b"x" * 256, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            break
+    for number, (_, end) in enumerate(pairs):
+        end.sendall(clients.write("PUT", f"/plain/{number}"))
+    served = threading.Thread(target=serve_together, args=([each for each, _ in pairs],))
+    served.start()
+    assert pairs[1][1].recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+    heard = b""
+    while b"HTTP/1.1 200 OK" not in heard:
+        heard += near.recv(1 << 16)
+    served.join(10)
+    assert heard[:filled] == b"x" * filled
+
+
+@pytest.mark.not_fast
+def test_under_a_listener_clients_share_flushes_and_lose_nothing(clients: Clients) -> None:
+    listener = Listener(("127.0.0.1", 0), api.create_app(clients.side.cloud), 8, ("api", "port"))
+    listener.open()
+    problems: list[str] = []
+    clients.flushes, clients.look = 0, lambda: time.sleep(0.001)  # as a quick disk
+    threads = [
+        threading.Thread(target=_put_and_delete, args=(clients, listener, number, problems))
+        for number in range(8)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    listener.shut()
+    assert problems == []
+    assert clients.flushes < 8 * CHANGES * 0.9
+    for number in range(8):
+        assert clients.read(f"{number}/{CHANGES - 1}") == b"content"
+        assert clients.read(f"{number}/1") is None
+
+
+CHANGES = 100
+
+
+def _put_and_delete(clients: Clients, listener: Listener, number: int, problems: list[str]) -> None:
+    with socket.create_connection(listener.bind_addr, 30) as near:
+        for step in range(CHANGES):
+            near.sendall(clients.write("PUT", f"/plain/{number}/{step}"))
+            if not near.recv(1 << 16).startswith(b"HTTP/1.1 200 OK"):
+                problems.append(f"put {number}/{step}")
+            if clients.read(f"{number}/{step}") != b"content":
+                problems.append(f"lost {number}/{step}")
+        for step in range(CHANGES - 1):
+            near.sendall(clients.write("DELETE", f"/plain/{number}/{step}"))
+            if not near.recv(1 << 16).startswith(b"HTTP/1.1 204"):
+                problems.append(f"delete {number}/{step}")
+
+
+def test_where_content_and_name_need_an_order_nobody_shares(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients.side.cloud.store._flush, "can_postpone", False)
+    connection, near = clients.connect()
+    near.sendall(clients.write("PUT", "/plain/0"))
+    assert connection.serve_pending()
+    assert not connection.shares_flushes
