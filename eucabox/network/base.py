@@ -31,7 +31,7 @@ class BridgedNetwork(ABC):
         self._filtered = False  # whether guests and rules are known
         self._guests: Sequence[FilteredGuest] = ()
         self._group_rules: Mapping[str, Sequence[FirewallRule]] = {}
-        prefix = ids.tap_prefix(self.bridge)
+        self._tap_prefix = prefix = ids.tap_prefix(self.bridge)
         self._guard = Guard(self.bridge, prefix)
         self._taps = Taps(self.bridge)
         self._tap_ipv6 = TapIpv6(prefix)
@@ -130,10 +130,17 @@ class BridgedNetwork(ABC):
         found = sorted(ip_interface(each).ip for each in own)
         return next((str(each) for each in found if not each.is_link_local), None)
 
-    def _restore(self) -> None:
-        """Restore at once what another program deleted or took off the bridge."""
+    def _restore(self, changed: set[str]) -> None:
+        """Restore at once what another program deleted or took off the bridge.
+
+        A launch changes nothing but its tap, and needs both processors for its own.
+        """
         with self._lock:
-            if self._started and host.is_bridge(self.bridge):
+            if not self._started or not host.is_bridge(self.bridge):
+                return
+            if changed and all(name.startswith(self._tap_prefix) for name in changed):
+                self._put_back_taps()
+            else:
                 self._keep()
 
     def _keep(self) -> None:
@@ -142,6 +149,9 @@ class BridgedNetwork(ABC):
         if self._filtered:
             self._firewall.apply(self._guests, self._group_rules, self._always_allowed)
             self._guard.open()
+        self._put_back_taps()
+
+    def _put_back_taps(self) -> None:
         self._taps.put_back(each.tap for each in self._guests)
 
     def _attend(self) -> None:

@@ -21,15 +21,19 @@ LONGEST = 1 << 16
 BUFFER = 1 << 20
 STOP_SECONDS = 2.0
 PAUSE = 0.5  # seconds after a fault
+# Seconds in which events are gathered: a launch, or our own new rules, make dozens. Guests can send
+# nothing without their rules meanwhile, as the guard holds their devices shut.
+GATHER = 0.05
 
 
 class Events:
-    """A thread that calls `changed()` when a table or a device with one of our names changes.
+    """A thread that calls `changed` with the names when tables or devices that are ours by their
+    names change; with none where events were lost.
 
     What `changed` raises is logged; the thread goes on.
     """
 
-    def __init__(self, is_ours: Callable[[str], bool], changed: Callable[[], None]) -> None:
+    def __init__(self, is_ours: Callable[[str], bool], changed: Callable[[set[str]], None]) -> None:
         self._is_ours = is_ours
         self._changed = changed
         self._bell: socket.socket | None = None
@@ -61,26 +65,35 @@ class Events:
                 ready, _, _ = select.select([*ears, ringing], [], [])
                 if ringing in ready:
                     return
-                concerned = [self._concerns_us(ear) for ear in ready]
                 try:
-                    if any(concerned):
-                        self._changed()
+                    self._tell(ready, ears)
                 except Exception as problem:  # the thread outlives every fault
                     log.warning("role=cluster the network can't be mended: %s", problem)
                     time.sleep(PAUSE)
 
-    def _concerns_us(self, ear: socket.socket) -> bool:
-        """Read all that waits; what was lost because it was too much may have been ours."""
-        concerned = False
-        while True:
-            try:
-                data = ear.recv(LONGEST)
-            except BlockingIOError:
-                return concerned
-            except OSError:  # ENOBUFS
-                concerned = True
-                continue
-            concerned = concerned or any(self._is_ours(name) for name in names(data))
+    def _tell(self, ready: list[socket.socket], ears: list[socket.socket]) -> None:
+        changed, lost = self._read(ready)
+        if not changed and not lost:
+            return
+        time.sleep(GATHER)
+        more, more_lost = self._read(ears)
+        self._changed(set() if lost or more_lost else changed | more)
+
+    def _read(self, ears: list[socket.socket]) -> tuple[set[str], bool]:
+        """Read all that waits; return what of it is ours, and whether there was too much to keep,
+        which may have been ours."""
+        changed, lost = set[str](), False
+        for ear in ears:
+            while True:
+                try:
+                    data = ear.recv(LONGEST)
+                except BlockingIOError:
+                    break
+                except OSError:  # ENOBUFS
+                    lost = True
+                    continue
+                changed.update(filter(self._is_ours, names(data)))
+        return changed, lost
 
 
 def names(data: bytes) -> Iterator[str]:

@@ -215,4 +215,4 @@ def test_a_tap_that_is_taken_off_its_bridge_is_put_back(site: Site) -> None:
     tap = site.guests["b"].tap
     command("ip", "link", "set", tap, "nomaster")
     assert soon(lambda: Path(f"/sys/class/net/{site.net.bridge}/brif/{tap}").exists(), 2)
-    assert connects(site.a, site.b, site.b_ip, 22)
+    assert soon(lambda: connects(site.a, site.b, site.b_ip, 22), 5)
