@@ -97,7 +97,7 @@ class Flush:
         self, durability: str = COMMIT, *, is_ordered: bool = False, is_apart: bool = False
     ) -> None:
         self.relaxed = durability == RELAXED
-        self._is_ordered = is_ordered
+        self.is_ordered = is_ordered
         self.can_postpone = is_ordered and not self.relaxed and not is_apart
         self._finished = threading.Condition()
         self._queues: dict[tuple[int, int], _Queue] = {}
@@ -112,7 +112,7 @@ class Flush:
     def content(self, descriptor: int) -> None:
         """Flush a file that has no name yet: it is given one next, in a folder that is flushed
         after it."""
-        if self.relaxed or not self._is_ordered:
+        if self.relaxed or not self.is_ordered:
             self.file(descriptor)
             return
         with gil_turns.yielding():

@@ -25,6 +25,7 @@ from eucabox.store import (
     version_ids,
 )
 from eucabox.store.bucket_folder import BucketFolder
+from eucabox.store.fsync import ALWAYS
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring
 from eucabox.store.md5_once import Md5Once
@@ -234,15 +235,20 @@ class Objects:
         self, folder: BucketFolder, opened: OpenObject, encoded: bytes, *, durable: bool = True
     ) -> None:
         raw, status = attributes.encode(opened.object), os.fstat(opened.fileno())
+        flush, needs_copy = folder.flush, durable and not folder.flush.is_ordered
+        if needs_copy:  # XFS takes attributes off, and puts larger ones on in a later transaction
+            key_files.write_sidecar(folder, encoded, status, raw)
+            flush = ALWAYS if flush.relaxed else flush
         if attributes.write(opened.fileno(), raw):
             if durable:
-                folder.flush.file(opened.fileno())
+                flush.file(opened.fileno())
             key_files.remove_sidecar(folder, encoded, status)
-        else:
+            return
+        if not needs_copy:
             key_files.write_sidecar(folder, encoded, status, raw)
-            attributes.remove(opened.fileno())
-            if durable:  # as long as they are there the sidecar is not read
-                folder.flush.file(opened.fileno())
+        attributes.remove(opened.fileno())
+        if durable:  # as long as they are there the sidecar is not read
+            flush.file(opened.fileno())
 
     def commit(
         self,

@@ -131,6 +131,10 @@ def work(world: PowerWorld, cloud: Running, kinds: list[Kind], plan: Plan) -> No
     crew += [RowClient(world, half, f"{plan.seed}.rows{at}") for at, half in enumerate(halves)]
     if plan.together:
         crew.append(TogetherClient(world, cloud, f"{plan.seed}.together"))
+        crew += [
+            PowerClient(world, s3, f"{plan.seed}.tags{number}", ["tag"])
+            for number, s3 in enumerate(ours[:2])
+        ]
     for client in crew:
         client.start()
     began = time.monotonic()

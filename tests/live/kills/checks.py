@@ -66,7 +66,7 @@ def _object(world: World, s3: Any, place: Place, listed: Any) -> None:
     try:
         head = s3.head_object(Bucket=bucket, Key=key)
         found = s3.get_object(Bucket=bucket, Key=key)
-        label, content = found["Metadata"]["label"], found["Body"].read()
+        label, content = found["Metadata"].get("label", "no label"), found["Body"].read()
         if problem := wrong(world, label, found, content):
             world.problem(f"{place}: {problem}")
     except ClientError as refused:
@@ -104,7 +104,7 @@ def _marked(world: World, s3: Any, mark: str, place: Place, label: str, now: flo
     if label == NOTHING:
         register.settle(NOTHING, now)
         return
-    tag = "" if world.kinds[label] == "plain" else label
+    tag = "" if world.kinds.get(label) == "plain" else label
     own = tag if mark == "tags" else "private"
     found = (_tags if mark == "tags" else _acl)(s3, place)
     writes = world.objects[place].find(label)
