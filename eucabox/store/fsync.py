@@ -61,8 +61,9 @@ class PostponedFlush:
     def add(self, where: tuple[int, int], flush: "Flush", descriptor: int) -> None:
         """Owe the flush of a folder."""
         if where != self._where:
+            own = os.dup(descriptor)  # where that fails, what is owed stays owed
             self._drop()
-            self._where, self._flush, self._descriptor = where, flush, os.dup(descriptor)
+            self._where, self._flush, self._descriptor = where, flush, own
 
     def flush(self) -> None:
         """Flush what is owed; OSError if that fails."""

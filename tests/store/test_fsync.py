@@ -330,6 +330,24 @@ def test_a_postponed_flush_that_fails_is_told_and_leaves_nothing_open(
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+def test_what_is_owed_stays_owed_where_there_is_no_descriptor_for_the_next(
+    tmp_path: Path, flushed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush, postponed = Flush(COMMIT, is_ordered=True), fsync.PostponedFlush()
+
+    def fail(_: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    with _opened(tmp_path) as folder, _opened(tmp_path / "other") as other:
+        with postponed.postponing():
+            flush.folder(folder)
+            monkeypatch.setattr(os, "dup", fail)
+            with pytest.raises(OSError, match="Too many"):
+                flush.folder(other)
+        postponed.flush()
+        assert flushed == [os.fstat(folder).st_ino]
+
+
 @pytest.fixture(name="flushed")
 def _flushed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The inodes that are flushed."""
