@@ -9,7 +9,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cheroot import server as cheroot
@@ -52,6 +51,7 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
     lingers = False  # the client is to read our answer before the end
     continues = False  # a small body was sent for and is about to come
     shares_flushes = False  # its last request was a change that others of its kind can join
+    unsent: memoryview | None = None  # what its client has not taken of an answer
     counted = False  # among the threads of its source
     handshake_done = False
     deadline: float | None = None
@@ -151,6 +151,8 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         self.continues = False
         if self._is_tls:  # TLS can't tell what has come without waiting for more
             return self._serve()
+        if self.unsent and not self._work(self._send_unsent):
+            return False
         while self.rfile.gather(self.server.max_request_header_size):
             if not self._serve():
                 return False
@@ -159,13 +161,26 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         return True
 
     def _serve(self) -> bool:
+        return self._work(self._serve_one)
+
+    def _serve_one(self) -> bool:
+        if self.client is not None and self._serve_straight(self.client):
+            return True
+        self.shares_flushes = False
+        return bool(self.communicate())  # type: ignore[no-untyped-call]
+
+    def _send_unsent(self) -> bool:
+        unsent, self.unsent = self.unsent, None
+        if unsent:
+            self.wfile.send_rest(unsent)
+        return True
+
+    def _work(self, work: Callable[[], bool]) -> bool:
+        """Do what may wait for the client, and may be cut off; False if the connection is lost."""
         self.deadline, self.body = None, None
         self.server.active.add(self)
         try:
-            if self.client is not None and self._serve_straight(self.client):
-                return True
-            self.shares_flushes = False
-            return bool(self.communicate())  # type: ignore[no-untyped-call]
+            return work()
         except OSError as problem:
             log.debug("source=%s connection lost: %s", self.remote_addr, problem)
             return False
@@ -178,13 +193,12 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         served = self._take_straight_road(client)
         if served is None:
             return False
-        if not served.lacks_body:
-            self.wfile.write(self._finish(served.complete()))
+        self.wfile.write(CONTINUE if served.lacks_body else self._finish(served.complete()))
         return True
 
     def _take_straight_road(self, client: "KnownClient") -> "Served | None":
         """Begin to serve the request that has come; None if it goes the general road. If it
-        lacks its body, that was sent for."""
+        lacks its body, that is to be sent for."""
         road, end = self.straight_road, self.rfile.end_of_head
         if road is None or end < 0 or not self.server.can_add_keepalive_connection:
             return None
@@ -199,7 +213,6 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         if not self.rfile.await_body(served.length):
             return None
         self.continues = True
-        self.wfile.write(CONTINUE)
         return served
 
     def _finish(self, served: "Served") -> bytes:
@@ -218,13 +231,18 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
         served = self._take_straight_road(self.client)
         if served is None:
             self.shares_flushes = False  # and it will be served alone
-        return served if served is not None and not served.lacks_body else None
+        elif served.lacks_body:
+            self._send_now(CONTINUE)
+        else:
+            return served
+        return None
 
-    def send(self, served: "Served") -> Callable[[], object] | None:
-        """Send an answer without waiting; return what sends the rest, if there is one."""
-        data = self._finish(served)
-        rest = self.wfile.send_now(data)
-        return partial(self.wfile.send_rest, rest) if rest else None
+    def send(self, served: "Served") -> None:
+        """Send an answer without waiting; the rest of it, if there is one, is `unsent`."""
+        self._send_now(self._finish(served))
+
+    def _send_now(self, data: bytes) -> None:
+        self.unsent = self.wfile.send_now(data) or None
 
     def learn(self, head: bytes, request: "Request") -> None:
         """Remember how the client sent a request that was served just now."""

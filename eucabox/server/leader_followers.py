@@ -160,8 +160,10 @@ class LeaderFollowers:
         self, me: object, connections: list[ClientConnection], keep: set[ClientConnection]
     ) -> bool:
         now = time.time()
-        # of a request has come, and the rest may be long in coming
-        half = {each for each in keep if each.rfile.has_data() and not each.continues}
+        # of a request has come, or of an answer has left, and the rest may take long
+        half = {
+            each for each in keep if each.unsent or (each.rfile.has_data() and not each.continues)
+        }
         with self._lock:
             leads = self._leader is me
             if leads:

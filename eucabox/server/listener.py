@@ -200,9 +200,12 @@ class Listener(wsgi.Server):
             self.requests.put(WorkItem(self._leader_followers, conn))
 
     def put_conn(self, conn: ClientConnection, busy: bool = False) -> None:
-        """Take a connection back; one that was `busy` just now goes to the leader's loop."""
+        """Take a connection back; one that was `busy` just now goes to the leader's loop, and one
+        whose answer has not left to a thread of its own."""
         if not self.ready:
             conn.end()
+        elif conn.unsent:
+            self.process_conn(conn)
         elif busy and not conn.rfile.has_data() and not isinstance(conn.socket, ssl.SSLSocket):
             self._leader_followers.add(conn)
         else:

@@ -48,17 +48,11 @@ def _flush(road: "StraightRoad | None", postponed: PostponedFlush, served: _Answ
 
 
 def _answer(served: _Answers, lost: set["ClientConnection"]) -> None:
-    """Send the answers, last to those who do not receive."""
-    slow = []
+    """Send the answers. Nobody waits here for a client that does not receive: what it did not take
+    is sent by a thread of its own."""
     for connection, answered in served:
         try:
-            if send_rest := connection.send(answered):
-                slow.append((connection, send_rest))
-        except OSError as problem:
-            _lose(connection, problem, lost)
-    for connection, send_rest in slow:
-        try:
-            send_rest()
+            connection.send(answered)
         except OSError as problem:
             _lose(connection, problem, lost)
 

@@ -1,5 +1,6 @@
 """Small changes of several connections that share a flush: what each client is told, and when."""
 
+import contextlib
 import errno
 import os
 import random
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from eucabox import api
+from eucabox import api, gil_turns
 from eucabox.server.connection import ClientConnection
+from eucabox.server.leader_followers import LeaderFollowers
 from eucabox.server.listener import Listener
 from eucabox.server.write_batch import serve_together
 from eucabox.store import buckets
@@ -61,6 +63,12 @@ class Clients:
 
     def write(self, method: str, path: str, body: bytes = b"content") -> bytes:
         sent = curl(method, path, body if method == "PUT" else b"", CHANCE)
+        return sent.write(self.key)
+
+    def expect(self, path: str, body: bytes) -> bytes:
+        """Write a put whose client waits for 100 Continue."""
+        sent = curl("PUT", path, body, CHANCE)
+        sent.unsigned["Expect"] = "100-continue"
         return sent.write(self.key)
 
     def read(self, key: str) -> bytes | None:
@@ -189,26 +197,56 @@ def test_a_client_that_has_left_takes_nothing_from_the_others(clients: Clients) 
     assert pairs[2][1].recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_who_does_not_receive_is_answered_last(clients: Clients) -> None:
-    pairs = [clients.connect() for _ in range(2)]
-    slow, near = pairs[0]
-    slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+def _fill(connection: ClientConnection) -> int:
+    """Send until the client, which reads nothing, takes no more; return how many bytes."""
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     filled = 0
-    while True:
-        try:
-            filled += slow.socket.send(b"x" * 256, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            break
-    for number, (_, end) in enumerate(pairs):
-        end.sendall(clients.write("PUT", f"/plain/{number}"))
-    served = threading.Thread(target=serve_together, args=([each for each, _ in pairs],))
-    served.start()
-    assert pairs[1][1].recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            filled += connection.socket.send(b"x" * 256, socket.MSG_DONTWAIT)
+    return filled
+
+
+def _serve_next(loop: LeaderFollowers) -> None:
+    """Let this thread lead for one turn, as `run_as_leader` does."""
+    me = loop._become_leader()
+    gil_turns.on_yield(lambda: loop._lose_leadership(me))
+    loop._serve_next(me)
+    gil_turns.on_yield(None)
+    loop._lose_leadership(me)
+
+
+@pytest.mark.parametrize("expects", [False, True], ids=["answer", "continue"])
+def test_who_does_not_receive_holds_up_nobody(clients: Clients, expects: bool) -> None:
+    (slow, near), (quick, end) = clients.connect(), clients.connect()
+    loop, request = clients.side.listener._leader_followers, clients.write("PUT", "/plain/0")
+    if expects:
+        request = clients.expect("/plain/0", b"content")
+        for _ in range(LEARNT):
+            near.sendall(request)
+            assert slow.serve_pending()
+            assert near.recv(1 << 16).startswith(b"HTTP/1.1 ")
+        request = request[: -len(b"content")]
+    filled = _fill(slow)
+    near.sendall(request)
+    end.sendall(clients.write("PUT", "/plain/1"))
+    for each in (slow, quick):
+        loop.add(each)
+    _serve_next(loop)
+    assert end.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+    assert list(loop._members.values()) == [quick], "and its next request is served"
+    item = clients.side.listener.requests.get(timeout=5)
+    rest = threading.Thread(target=slow.run_in_own_thread)
+    assert item._connection is slow
+    rest.start()
     heard = b""
-    while b"HTTP/1.1 200 OK" not in heard:
+    while b"\r\n\r\n" not in heard:
         heard += near.recv(1 << 16)
-    served.join(10)
+    rest.join(10)
     assert heard[:filled] == b"x" * filled
+    wanted = b"HTTP/1.1 100 Continue" if expects else b"HTTP/1.1 200 OK"
+    assert heard[filled:].startswith(wanted)
+    assert not clients.side.listener.active
 
 
 @pytest.mark.not_fast
