@@ -127,7 +127,7 @@ class LeaderFollowers:
         if not connections:
             return False
         if self._listener.threads.is_at_limit(connections[0].remote_addr):
-            return self._defer(me, connections[0])
+            return self._defer(me, connections)
         keep: set[ClientConnection] = set()
         try:
             if connections[1:]:
@@ -184,15 +184,17 @@ class LeaderFollowers:
             self._sweep(now)
         return leads
 
-    def _defer(self, me: object, connection: ClientConnection) -> bool:
-        """Queue a connection whose source has all its threads; return whether to go on."""
+    def _defer(self, me: object, connections: list[ClientConnection]) -> bool:
+        """Queue the first, whose source has all its threads; return whether to go on."""
+        first, *others = connections
         with self._lock:
             leads = self._leader is me
             if leads:
                 self._current = []
-                self._unregister(connection)
-        self._listener.threads.end(connection)
-        self._listener.put_conn(connection)
+                self._unregister(first)
+        self._listener.threads.end(first)
+        for each in (first,) if leads else (first, *others):
+            self._listener.put_conn(each)
         return leads
 
     def _lose_leadership(self, me: object) -> None:

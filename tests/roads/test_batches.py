@@ -249,6 +249,23 @@ def test_who_does_not_receive_holds_up_nobody(clients: Clients, expects: bool) -
     assert not clients.side.listener.active
 
 
+def test_of_a_source_at_its_limit_none_is_lost_where_the_lead_is_taken(clients: Clients) -> None:
+    pairs, listener = [clients.connect() for _ in range(2)], clients.side.listener
+    loop = listener._leader_followers
+    for connection, near in pairs:
+        near.sendall(clients.write("PUT", "/plain/0"))
+        loop.add(connection)
+    me = loop._become_leader()
+    claimed = loop._claim(me, list(loop._members))
+    assert len(claimed) == 2
+    loop._lose_leadership(me)
+    returned: list[ClientConnection] = []
+    listener.waiting.put = returned.append  # type: ignore[method-assign]
+    loop._defer(me, claimed)
+    assert {*returned, *loop._members.values()} == {each for each, _ in pairs}
+    assert not listener.threads._count
+
+
 @pytest.mark.not_fast
 def test_under_a_listener_clients_share_flushes_and_lose_nothing(clients: Clients) -> None:
     listener = Listener(("127.0.0.1", 0), api.create_app(clients.side.cloud), 8, ("api", "port"))
