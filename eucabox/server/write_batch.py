@@ -2,7 +2,9 @@
 the disk is one; none is acknowledged before it."""
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from eucabox import gil_turns
 from eucabox.store.fsync import PostponedFlush
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from eucabox.wire.s3.straight_road import StraightRoad
 
 log = logging.getLogger("eucabox.server")
-
+T = TypeVar("T")
 
 _Answers = list[tuple["ClientConnection", "Served"]]
 
@@ -21,42 +23,50 @@ _Answers = list[tuple["ClientConnection", "Served"]]
 def serve_together(connections: list["ClientConnection"]) -> set["ClientConnection"]:
     """Serve one request of each that goes the straight road; return the connections to keep."""
     postponed = PostponedFlush()
-    served: _Answers = []
     lost: set[ClientConnection] = set()
-    with postponed.postponing():
-        for each in connections:
-            try:
-                if begun := each.serve_in_batch():
-                    served.append((each, begun))
-            except OSError as problem:
-                _lose(each, problem, lost)
-        # the content of all is being written by now
-        served = [(each, begun.complete()) for each, begun in served]
-    gil_turns.release()
-    _answer(_flush(connections[0].straight_road, postponed, served), lost)
+    try:
+        with postponed.postponing():
+            served = _do_each(((each, each.serve_in_batch) for each in connections), lost)
+            # the content of all is being written by now
+            served = _do_each(((each, begun.complete) for each, begun in served), lost)
+    finally:
+        gil_turns.release()
+    # Nobody waits here for a client that does not receive: a thread of its own sends it the rest.
+    answers = _flush(connections[0].straight_road, postponed, served, lost)
+    _do_each(((each, partial(each.send, answered)) for each, answered in answers), lost)
     return set(connections) - lost
 
 
-def _flush(road: "StraightRoad | None", postponed: PostponedFlush, served: _Answers) -> _Answers:
+def _flush(
+    road: "StraightRoad | None",
+    postponed: PostponedFlush,
+    served: _Answers,
+    lost: set["ClientConnection"],
+) -> _Answers:
     """Bring the changes to the disk; return what to answer."""
     assert road is not None
     try:
         road.store.flush(postponed)
     except Exception as problem:
-        return [(each, answered.fail(problem)) for each, answered in served]
+        return _do_each(((each, partial(done.fail, problem)) for each, done in served), lost)
     return served
 
 
-def _answer(served: _Answers, lost: set["ClientConnection"]) -> None:
-    """Send the answers. Nobody waits here for a client that does not receive: what it did not take
-    is sent by a thread of its own."""
-    for connection, answered in served:
+def _do_each(
+    steps: Iterable[tuple["ClientConnection", Callable[[], T | None]]],
+    lost: set["ClientConnection"],
+) -> list[tuple["ClientConnection", T]]:
+    """Do a step of each connection; return what came of those. One that fails is lost, and no
+    other."""
+    results = []
+    for connection, do in steps:
         try:
-            connection.send(answered)
+            if (result := do()) is not None:
+                results.append((connection, result))
         except OSError as problem:
-            _lose(connection, problem, lost)
-
-
-def _lose(connection: "ClientConnection", problem: OSError, lost: set["ClientConnection"]) -> None:
-    log.debug("source=%s connection lost: %s", connection.remote_addr, problem)
-    lost.add(connection)
+            log.debug("source=%s connection lost: %s", connection.remote_addr, problem)
+            lost.add(connection)
+        except Exception:
+            log.exception("source=%s a request could not be answered", connection.remote_addr)
+            lost.add(connection)
+    return results

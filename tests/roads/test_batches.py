@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from eucabox.server.leader_followers import LeaderFollowers
 from eucabox.server.listener import Listener
 from eucabox.server.write_batch import serve_together
 from eucabox.store import buckets
+from eucabox.wire.s3.passages import Served
 from tests.roads.clients import Sent, curl
 from tests.roads.pair import Side, make_keys
 
@@ -197,6 +199,31 @@ def test_a_client_that_has_left_takes_nothing_from_the_others(clients: Clients) 
     assert pairs[2][1].recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
 
 
+@pytest.mark.parametrize("step", ["serve_in_batch", "send", "complete"])
+def test_a_fault_of_one_takes_nothing_from_the_others(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    pairs = [clients.connect() for _ in range(3)]
+    for number, (_, near) in enumerate(pairs):
+        near.sendall(clients.write("PUT", f"/plain/{number}"))
+    where = Served if step == "complete" else ClientConnection
+    do, calls = getattr(where, step), list[object]()
+
+    def fail(*given: Any) -> object:
+        calls.append(given)
+        if len(calls) == 2:
+            raise MemoryError
+        return do(*given)
+
+    monkeypatch.setattr(where, step, fail)
+    kept = serve_together([each for each, _ in pairs])
+    assert kept == {pairs[0][0], pairs[2][0]}
+    for number in (0, 2):
+        assert pairs[number][1].recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+        assert clients.read(str(number)) == b"content"
+    assert not gil_turns._mine.has_turn
+
+
 def _fill(connection: ClientConnection) -> int:
     """Send until the client, which reads nothing, takes no more; return how many bytes."""
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
@@ -249,7 +276,9 @@ def test_who_does_not_receive_holds_up_nobody(clients: Clients, expects: bool) -
     assert not clients.side.listener.active
 
 
-def test_of_a_source_at_its_limit_none_is_lost_where_the_lead_is_taken(clients: Clients) -> None:
+def test_of_a_source_at_its_limit_none_is_lost_where_the_lead_is_taken(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pairs, listener = [clients.connect() for _ in range(2)], clients.side.listener
     loop = listener._leader_followers
     for connection, near in pairs:
@@ -260,7 +289,7 @@ def test_of_a_source_at_its_limit_none_is_lost_where_the_lead_is_taken(clients: 
     assert len(claimed) == 2
     loop._lose_leadership(me)
     returned: list[ClientConnection] = []
-    listener.waiting.put = returned.append  # type: ignore[method-assign]
+    monkeypatch.setattr(listener.waiting, "put", returned.append)
     loop._defer(me, claimed)
     assert {*returned, *loop._members.values()} == {each for each, _ in pairs}
     assert not listener.threads._count
