@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 import random
 import socket
@@ -19,9 +20,10 @@ from eucabox.server.leader_followers import LeaderFollowers
 from eucabox.server.listener import Listener
 from eucabox.server.write_batch import serve_together
 from eucabox.store import buckets
+from eucabox.store.objects import Objects
 from eucabox.wire.s3.passages import Served
 from tests.roads.clients import Sent, curl
-from tests.roads.pair import Side, make_keys
+from tests.roads.pair import Lines, Side, make_keys
 
 CHANCE = random.Random(1)
 LEARNT = 4  # requests after which a connection's next goes the straight road
@@ -158,6 +160,39 @@ def test_what_is_refused_stays_refused_whatever_the_disk_does(clients: Clients) 
     serve_together([each for each, _ in pairs])
     assert pairs[0][1].recv(1 << 16).startswith(b"HTTP/1.1 400 Bad Request")
     assert pairs[1][1].recv(1 << 16).startswith(b"HTTP/1.1 500 ")
+
+
+def test_who_only_reads_does_not_fail_with_the_changes_of_others(clients: Clients) -> None:
+    pairs = [clients.connect() for _ in range(2)]
+    clients.side.perform("s3", "PutObject", bucket="plain", key="a", body=b"read me")
+    (reader, near), (_, end) = pairs
+    for _ in range(LEARNT):
+        near.sendall(clients.write("GET", "/plain/a"))
+        assert reader.serve_pending()
+        assert near.recv(1 << 16).endswith(b"read me")
+    near.sendall(clients.write("GET", "/plain/a"))
+    end.sendall(clients.write("PUT", "/plain/1"))
+    clients.problem = OSError(errno.EIO, "Input/output error")
+    serve_together([each for each, _ in pairs])
+    assert end.recv(1 << 16).startswith(b"HTTP/1.1 500 ")
+    assert near.recv(1 << 16).endswith(b"read me")
+
+
+def test_what_is_logged_of_a_fault_names_its_request(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [clients.connect() for _ in range(2)]
+    for number, (_, near) in enumerate(pairs):
+        near.sendall(clients.write("PUT", f"/plain/{number}"))
+    monkeypatch.setattr(Objects, "commit", lambda *_: 1 // 0)
+    lines = Lines()
+    logging.getLogger("eucabox").addHandler(lines)
+    serve_together([each for each, _ in pairs])
+    logging.getLogger("eucabox").removeHandler(lines)
+    faults = [each for each in lines.take() if "ZeroDivisionError" in each]
+    for fault, (_, near) in zip(faults, pairs, strict=True):
+        request_id = near.recv(1 << 16).partition(b"x-amz-request-id: ")[2][:36].decode()
+        assert f"request_id={request_id}" in fault
 
 
 def test_another_request_than_expected_is_left_to_be_served_alone(clients: Clients) -> None:

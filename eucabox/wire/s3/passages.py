@@ -68,10 +68,11 @@ class Served(NamedTuple):
         return self.passage.habit.method in ("PUT", "DELETE")
 
     def fail(self, problem: Exception) -> "Served":
-        """Return what was changed and could not be flushed. Call it where that was caught."""
+        """Return what was changed and could not be flushed; what was read or refused stays as it
+        is. Call it where the problem was caught."""
         assert self.answer is not None
-        is_refused = self.answer.status >= 300
-        return self if is_refused else refuse(self.passage, self.length, problem)
+        is_changed = self.is_change and self.answer.status < 300
+        return refuse(self.passage, self.length, problem) if is_changed else self
 
     def record(self) -> None:
         """Count and log it, when its answer may leave."""
@@ -88,5 +89,6 @@ class Served(NamedTuple):
 def refuse(passage: Passage, length: int, problem: Exception) -> Served:
     """Return what failed with its error's answer. Call it where the problem was caught."""
     request = passage.build_request()
-    answer, outcome = failures.word(problem, errors.refuse, request, "s3")
+    with logs.about(request_id=passage.request_id):
+        answer, outcome = failures.word(problem, errors.refuse, request, "s3")
     return Served(passage, length, answer, outcome, request)
