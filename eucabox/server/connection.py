@@ -208,7 +208,8 @@ class ClientConnection(TransferRate, cheroot.HTTPConnection):
             return None
         if not served.lacks_body:
             self.rfile.skip(served.length)
-            self.shares_flushes = road.store.can_postpone_flush and served.is_change
+            bucket = served.passage.bucket.name
+            self.shares_flushes = served.is_change and road.store.can_postpone_flush(bucket)
             return served
         if not self.rfile.await_body(served.length):
             return None

@@ -359,10 +359,11 @@ class Buckets:
         status = os.statvfs(self._root)
         return status.f_bavail * status.f_frsize
 
-    @property
-    def can_postpone_flush(self) -> bool:
-        """Whether one thread may flush once for several changes, as PostponedFlush does."""
-        return self._flush.can_postpone
+    def can_postpone_flush(self, bucket: str) -> bool:
+        """Whether one thread may flush once for changes of a bucket and of others, as
+        PostponedFlush does."""
+        folder = self._folders.get(bucket)
+        return folder is not None and folder.flush.can_postpone
 
     @translate_disk_errors
     def flush(self, postponed: PostponedFlush) -> None:

@@ -20,6 +20,7 @@ from eucabox.server.leader_followers import LeaderFollowers
 from eucabox.server.listener import Listener
 from eucabox.server.write_batch import serve_together
 from eucabox.store import buckets
+from eucabox.store.fsync import COMMIT, Flush
 from eucabox.store.objects import Objects
 from eucabox.wire.s3.passages import Served
 from tests.roads.clients import Sent, curl
@@ -376,4 +377,15 @@ def test_where_content_and_name_need_an_order_nobody_shares(
     connection, near = clients.connect()
     near.sendall(clients.write("PUT", "/plain/0"))
     assert connection.serve_pending()
+    assert not connection.shares_flushes
+
+
+def test_who_changes_a_bucket_on_a_disk_of_its_own_shares_nothing(clients: Clients) -> None:
+    connection, near = clients.connect()
+    assert connection.shares_flushes
+    folder = clients.side.cloud.store._folders["plain"]
+    folder.flush = Flush(COMMIT, is_ordered=True, is_apart=True)
+    near.sendall(clients.write("PUT", "/plain/0"))
+    assert connection.serve_pending()
+    assert near.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
     assert not connection.shares_flushes
