@@ -30,7 +30,7 @@ class Events:
     """A thread that calls `changed` with the names when tables or devices that are ours by their
     names change; with none where events were lost.
 
-    What `changed` raises is logged; the thread goes on.
+    What `changed` raises is logged; the thread goes on, and with the next change it tells no names.
     """
 
     def __init__(self, is_ours: Callable[[str], bool], changed: Callable[[set[str]], None]) -> None:
@@ -38,6 +38,7 @@ class Events:
         self._changed = changed
         self._bell: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self._failed = False  # to restore what was told last
 
     def open(self) -> None:
         """Begin to listen, unless that is done. Raises OSError where it is not allowed."""
@@ -77,7 +78,10 @@ class Events:
             return
         time.sleep(GATHER)
         more, more_lost = self._read(ears)
-        self._changed(set() if lost or more_lost else changed | more)
+        is_known = not (lost or more_lost or self._failed)
+        self._failed = True
+        self._changed(changed | more if is_known else set())
+        self._failed = False
 
     def _read(self, ears: list[socket.socket]) -> tuple[set[str], bool]:
         """Read all that waits; return what of it is ours, and whether there was too much to keep,

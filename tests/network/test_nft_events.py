@@ -105,3 +105,25 @@ def test_a_fault_does_not_end_it(kernel: Kernel, monkeypatch: pytest.MonkeyPatch
         pass
     kernel.links.send(message(NEW_LINK, "eutap2"))
     assert kernel.heard.wait(5)
+
+
+def test_what_could_not_be_restored_is_restored_with_the_next_change(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nft_events, "PAUSE", 0.01)
+    faults = [RuntimeError("no rules today")]
+    failed = threading.Event()
+
+    def hear(changed: set[str]) -> None:
+        if faults:
+            failed.set()
+            raise faults.pop()
+        kernel.hear(changed)
+
+    kernel.events._changed = hear
+    kernel.rules.send(message(TABLE_GONE, "eucabox-br0"))
+    assert failed.wait(5)
+    kernel.links.send(message(NEW_LINK, "eutap1"))
+    assert kernel.heard.wait(5)
+    kernel.events.close()
+    assert kernel.told == [set()], "all of it"
