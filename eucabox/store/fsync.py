@@ -58,10 +58,16 @@ class PostponedFlush:
         finally:
             _mine.postponed = None
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether there is something to flush."""
+        return self._flush is not None
+
     def add(self, where: tuple[int, int], flush: "Flush", descriptor: int) -> None:
         """Owe the flush of a folder."""
         if where != self._where:
             own = os.dup(descriptor)  # where that fails, what is owed stays owed
+            flush.owe(1)
             self._drop()
             self._where, self._flush, self._descriptor = where, flush, own
 
@@ -75,6 +81,7 @@ class PostponedFlush:
 
     def _drop(self) -> None:
         if self._flush is not None:
+            self._flush.owe(-1)
             os.close(self._descriptor)
         self._where = self._flush = None
 
@@ -102,6 +109,7 @@ class Flush:
         self.can_postpone = is_ordered and not self.relaxed and not is_apart
         self._finished = threading.Condition()
         self._queues: dict[tuple[int, int], _Queue] = {}
+        self._owing = 0  # threads that have postponed a flush
 
     def file(self, descriptor: int) -> None:
         """Flush a file's content and attributes. fdatasync would leave attributes out, and on ext4
@@ -132,7 +140,29 @@ class Flush:
         where = status.st_dev, status.st_ino
         if self.can_postpone and _mine.postponed is not None:
             _mine.postponed.add(where, self, descriptor)
-            return
+        else:
+            self._folder_now(where, descriptor)
+
+    def absence(self, descriptor: int) -> None:
+        """Flush a folder in which something is not, where another thread may have removed that and
+        owes the flush: this one, which says that it is gone, may be heard before. What this thread
+        owes itself comes in any case, and has to stay the last change that it made."""
+        if self.others_owe:
+            status = os.fstat(descriptor)
+            self._folder_now((status.st_dev, status.st_ino), descriptor)
+
+    @property
+    def others_owe(self) -> bool:
+        """Whether other threads than this one have postponed a flush."""
+        mine = _mine.postponed
+        return self._owing > (mine is not None and mine.is_owed)
+
+    def owe(self, more: int) -> None:
+        """Count the threads that have postponed a flush."""
+        with self._finished:
+            self._owing += more
+
+    def _folder_now(self, where: tuple[int, int], descriptor: int) -> None:
         with gil_turns.yielding(), self._finished:
             queue = self._queues.setdefault(where, _Queue())
             queue.users += 1

@@ -6,7 +6,7 @@ reserved folder by a hash, with the key beside it. If there are two, the file at
 
 import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from eucabox.errors import NoSuchBucket
@@ -141,7 +141,31 @@ def _install_by_hash(folder: BucketFolder, key: bytes, temp_file: Movable) -> in
 
 
 def remove(folder: BucketFolder, key: bytes) -> bool:
-    """Remove the file of a key and the folders that become empty; False if there was none."""
+    """Remove the file of a key and the folders that become empty; False if there was none. That it
+    is gone is on the disk when done, whoever removed it, or owed by this thread."""
+    removed = _remove(folder, key)
+    if not removed and folder.flush.others_owe:
+        if folder.has_hashed:
+            _flush_absence(folder, folder.reserved, path_by_hash(key)[:-1])
+        _flush_absence(folder, folder.fd, (folder.components(key) or [])[:-1])
+    return removed
+
+
+def _flush_absence(folder: BucketFolder, root: int, names: Sequence[dirfd.Name]) -> None:
+    """Flush the folder in which a file is not; or, if that is gone too, where it is not."""
+    for count in range(len(names), -1, -1):
+        try:
+            dir_fd = dirfd.open_folder(root, names[:count])
+        except OSError as error:
+            if error.errno not in dirfd.ABSENT:
+                raise
+            continue
+        with dirfd.closing(dir_fd):
+            folder.flush.absence(dir_fd)
+        return
+
+
+def _remove(folder: BucketFolder, key: bytes) -> bool:
     removed = _remove_by_hash(folder, key)  # first: else it would come back when the other is gone
     names = folder.components(key)
     if not names:

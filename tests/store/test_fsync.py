@@ -348,6 +348,32 @@ def test_what_is_owed_stays_owed_where_there_is_no_descriptor_for_the_next(
         assert flushed == [os.fstat(folder).st_ino]
 
 
+@pytest.mark.parametrize("key", ["a", "b/c/d", "x//y"], ids=["root", "pruned", "by hash"])
+def test_what_another_has_deleted_and_not_flushed_is_flushed_by_who_finds_it_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(buckets, "is_ordered", lambda _: True)
+    postponed, mine = fsync.PostponedFlush(), fsync.PostponedFlush()
+    with contextlib.closing(Store(tmp_path)) as store:
+        store.create_bucket("box", "owner")
+        store.put("box", key, io.BytesIO(b"content"), ObjectProperties())
+        calls = _trace(monkeypatch, "fsync")
+        with postponed.postponing():
+            assert store.delete("box", key).removed
+            assert not store.delete("box", key).removed
+        assert not calls, "one's own is owed already"
+        with mine.postponing():
+            assert not store.delete("box", key).removed
+        assert calls
+        calls.clear()
+        assert not store.delete("box", key).removed
+        assert calls
+        postponed.flush()
+        calls.clear()
+        assert not store.delete("box", key).removed
+        assert not calls, "nobody owes anything"
+
+
 @pytest.fixture(name="flushed")
 def _flushed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The inodes that are flushed."""
