@@ -239,8 +239,10 @@ def describe_place(config: Config) -> str:
 
 
 def write_error(message: str) -> None:
-    """Write to standard error: the error that ends a command, or one that can't be logged."""
-    sys.stderr.write(f"{_prefix(logging.ERROR) if has_journal() else ''}eucabox: {message}\n")
+    """Write to standard error: the error that ends a command, or one that can't be logged. Where
+    that fails too, as it is a file on the same full disk, nobody is told."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{_prefix(logging.ERROR) if has_journal() else ''}eucabox: {message}\n")
 
 
 def open_stderr() -> None:

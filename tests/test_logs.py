@@ -165,6 +165,21 @@ def test_a_full_disk_ends_nothing(root: logging.Logger, capsys: pytest.CaptureFi
     assert capsys.readouterr().err.count("No space left on device") == 1
 
 
+def test_a_full_disk_that_has_standard_error_too_ends_nothing(
+    root: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.open_file(Config(cloud=CloudSection(log_file="/dev/full")))
+    logs.set_level(Config())
+    full = os.open("/dev/full", os.O_WRONLY)
+    with os.fdopen(full, "w", buffering=1) as stderr, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        cloud.info("one")
+        cloud.info("two")
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, full)  # where what is buffered can go
+        os.close(null)
+
+
 WRITE = """\
 import logging, sys
 from pathlib import Path
