@@ -86,8 +86,10 @@ class Store(Buckets):
         what the stream raises. Conditions are ETags, or "*" for any object.
         """
         conditions = WritePreconditions(if_none_match, if_match)
-        sent = bucket, key, stream, properties, expected, conditions, encryption, check
-        return self.begin_put(*sent).commit()
+        pending = self.begin_put(
+            bucket, key, stream, properties, expected, conditions, encryption, check
+        )
+        return pending.commit()
 
     @translate_disk_errors
     def begin_put(
