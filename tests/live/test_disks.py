@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import resource
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -95,8 +96,10 @@ def test_a_disk_that_fails_and_is_mended(tmp_path: Path) -> None:
         assert "trace=" not in cloud.log.read_text()
         cloud.stop()
         subprocess.run(["umount", str(disk)], check=True)
-        subprocess.run(["e2fsck", "-p", str(file)], check=False, capture_output=True)
-        subprocess.run(["mount", "-o", "loop", str(file), str(disk)], check=True)
+        # Another test's namespace may keep the first one mounted, and with it its error.
+        mended = shutil.copy(file, tmp_path / "mended.img")
+        subprocess.run(["e2fsck", "-p", str(mended)], check=False, capture_output=True)
+        subprocess.run(["mount", "-o", "loop", str(mended), str(disk)], check=True)
         cloud.start()
         s3.put_object(Bucket="box", Key="new", Body=b"x")
         listed = s3.list_objects_v2(Bucket="box")["Contents"]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -418,9 +419,13 @@ def test_a_hung_guest_holds_up_no_client_and_is_in_status_and_doctor(
         assert status["Events"][0]["Description"] == health.HUNG
         reason = guests.describe(ec2, instance_id)["StateReason"]["Message"]
         assert reason == f"Server.InternalError: {health.HUNG}"
-        for command in ("status", "doctor"):
+
+        def says_so(command: str) -> bool:
             shown = CliRunner().invoke(main, ["-c", str(cloud.config_file), command])
-            assert f"{instance_id}: {health.HUNG}" in shown.output
+            return f"{instance_id}: {health.HUNG}" in shown.output
+
+        for command in ("status", "doctor"):  # they read a file that is written after the change
+            guests.until(partial(says_so, command), f"word of it in {command}")
         assert health.HUNG in cloud.log.read_text()
         ec2.stop_instances(InstanceIds=[instance_id])
         guests.wait_for(ec2, instance_id, "stopped")
