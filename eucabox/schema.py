@@ -316,12 +316,15 @@ create index mfa_devices_by_user on mfa_devices (user_id);
 alter table login_sessions add column mfa integer not null default 0
 """
 
+# Each request that changes something looks for signatures that may be forgotten.
+SIGNATURES_BY_END = "create index used_signatures_by_end on used_signatures (expires)"
+
 MIGRATIONS = (
     FIRST, FIRST_USED, REQUEST_IDS, STOPS, SHARED_IMAGES, INSTANCE_TYPES, BUNDLE_TASKS, EMAILS,
     PUBLIC_ADDRESSES, STRANGERS_GROUPS, STATE_CLOCK, SCHEMA_CHANGES, PEOPLE,
     INSTANCE_PROFILES, LOGIN_RULES, SIGN_UPS, LOGIN_SESSIONS,
     IDENTITY_VERSION, BUNDLE_CONTEXTS, USER_STATES, USED_PASSWORDS, EVENTS,
-    MFA_DEVICES,
+    MFA_DEVICES, SIGNATURES_BY_END,
 )  # fmt: skip
 
 # What a whole row of a table holds; booleans are 0 or 1, times are text in UTC.
