@@ -21,6 +21,7 @@ from eucabox.server.listener import EXPIRE_SECONDS, Listener, Tls
 log = logging.getLogger("eucabox.server")
 
 STOP_SECONDS = 3.0
+TRIM_SECONDS = 60.0  # between two times that free memory is given back; each takes milliseconds
 FIRST_TURNS = 2.0  # seconds that the loops' first turns take, as that of the packet filter
 
 
@@ -88,9 +89,13 @@ class Server:
         self._listeners.append(listener)
 
     def _expire(self) -> None:
+        trim_due = time.monotonic() + TRIM_SECONDS
         while not self._closing.wait(EXPIRE_SECONDS):
             for listener in self._list_open():
                 listener.expire()
+            if time.monotonic() >= trim_due:
+                malloc.give_back()
+                trim_due = time.monotonic() + TRIM_SECONDS
 
     def _list_open(self) -> list[Listener]:
         return [*self._listeners, *self._console.listeners, *self._guests.listeners]

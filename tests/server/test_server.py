@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -259,6 +260,22 @@ def test_the_three_listeners_open_and_close(cloud: Any) -> None:
     for port in ports:
         with pytest.raises(OSError):
             socket.create_connection(("127.0.0.1", port), 1)
+
+
+@pytest.mark.not_fast
+def test_free_memory_is_given_back_now_and_then(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eucabox.server.EXPIRE_SECONDS", 0.01)
+    monkeypatch.setattr("eucabox.server.TRIM_SECONDS", 0.05)
+    given_back = threading.Semaphore(0)
+    monkeypatch.setattr("eucabox.server.malloc.give_back", given_back.release)
+    server = Server(cloud)
+    server.open()
+    try:
+        assert all(given_back.acquire(timeout=5) for _ in range(2))
+    finally:
+        server.close()
 
 
 def test_an_https_port_in_use_leaves_nothing_open(cloud: Any) -> None:
