@@ -1,14 +1,18 @@
 """The long run: hours of mixed load in, a verdict for each measure out; status 1 if one grew."""
 
 import argparse
+import json
 import logging
 import sqlite3
 import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from eucabox import ids
+from eucabox.iam.accounts import SET_BACK
 from eucabox.image import tiny_guest
 from tests.live import guests
 from tests.live.conftest import GUEST
@@ -32,16 +36,35 @@ SHORT_LOG = "[cloud]\nlog_mb = 1\n"  # so that all its older files are there soo
 TOLD = 600  # seconds from one line of the log to the next
 
 
-REMEMBERED = "used_signatures"  # for 106 minutes, so that no request comes twice
+# What is by design kept for longer than most of the run: signatures for 106 minutes,
+# so that no request comes twice, and sessions for a day after their end.
+KEPT = ("used_signatures", "sessions")
+LATE = timedelta(minutes=2)  # after a signature's time, until the next request removes it
 
 
-def count_rows(data: Path) -> int:
-    """How many rows all tables of the cloud's database have together, but for signatures."""
-    with closing(sqlite3.connect(f"file:{data}/eucabox.db?mode=ro", uri=True)) as database:
+def open_database(data: Path) -> closing[sqlite3.Connection]:
+    return closing(sqlite3.connect(f"file:{data}/eucabox.db?mode=ro", uri=True))
+
+
+def look_at_rows(data: Path) -> tuple[int, int]:
+    """How many rows the cloud's database has but for KEPT, and how many bytes those take."""
+    with open_database(data) as database:
         tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        names = [name for (name,) in tables if name != REMEMBERED]
+        names = [name for (name,) in tables if name not in KEPT]
         counts = (database.execute(f'SELECT count(*) FROM "{name}"') for name in names)
-        return sum(each.fetchone()[0] for each in counts)
+        rows = sum(each.fetchone()[0] for each in counts)
+        sizes = """SELECT sum(pgsize) FROM dbstat WHERE aggregate = 1 AND name IN
+          (SELECT name FROM sqlite_master WHERE tbl_name IN (SELECT value FROM json_each(?)))"""
+        (kept,) = database.execute(sizes, (json.dumps(KEPT),)).fetchone()
+        return rows, kept or 0
+
+
+def count_overdue(data: Path) -> int:
+    """How many signatures are remembered for longer than they have to be."""
+    with open_database(data) as database:
+        end = ids.time_text(datetime.now(UTC) - SET_BACK - LATE)
+        sql = "SELECT count(*) FROM used_signatures WHERE expires < ?"
+        return int(database.execute(sql, (end,)).fetchone()[0])
 
 
 def start_with(cloud: Running, settings: str) -> None:
@@ -80,7 +103,7 @@ def run(
         assert cloud.process is not None
         pid, began = cloud.process.pid, time.monotonic()
         watch = Watch(
-            lambda: measure(pid, cloud.data, began, lambda: count_rows(cloud.data)), every, file
+            lambda: measure(pid, cloud.data, began, lambda: look_at_rows(cloud.data)), every, file
         )
         watch.start()
         while (left := began + seconds - time.monotonic()) > 0 and not watch.problem:
@@ -93,6 +116,8 @@ def run(
             thread.join()
         if watch.problem:
             tally.problem(watch.problem)
+        if overdue := count_overdue(cloud.data):
+            tally.problem(f"{overdue} signatures are remembered for longer than they count")
         for line in cloud.log.read_text().splitlines():
             if "trace=" in line:
                 tally.problem(line[:2000])

@@ -28,8 +28,7 @@ class Measure:
     rows: int
 
 
-# How much the line through the last three quarters may rise in an hour. The database grows for 106
-# minutes: for so long it remembers the signatures of requests that changed something.
+# How much the line through the last three quarters may rise in an hour.
 BOUNDS = {
     "resident": 8 * MIB,
     "proportional": 8 * MIB,
@@ -54,8 +53,13 @@ def _count(folder: Path) -> int:
     return sum(1 for _ in folder.iterdir())
 
 
-def measure(pid: int, data: Path, began: float, count_rows: Callable[[], int]) -> Measure:
-    """Look at the process and at its folder of data, of which buckets are counted apart."""
+def measure(
+    pid: int, data: Path, began: float, look_at_rows: Callable[[], tuple[int, int]]
+) -> Measure:
+    """Look at the process and at its folder of data, of which buckets are counted apart.
+
+    `look_at_rows` returns how many rows there are, and the bytes of the databases that it left out.
+    """
     process = Path(f"/proc/{pid}")
     lines = (process / "smaps_rollup").read_text().splitlines()[1:]
     memory = {line.split(":")[0]: int(line.split()[1]) * KIB for line in lines}
@@ -68,6 +72,7 @@ def measure(pid: int, data: Path, began: float, count_rows: Callable[[], int]) -
         for folder, _, files in os.walk(data)
         if not Path(folder).is_relative_to(data / "buckets")
     )
+    rows, left_out = look_at_rows()
     return Measure(
         seconds=time.monotonic() - began,
         resident=memory["Rss"],
@@ -75,10 +80,10 @@ def measure(pid: int, data: Path, began: float, count_rows: Callable[[], int]) -
         descriptors=_count(process / "fd"),
         threads=_count(process / "task"),
         children=len(children),
-        databases=sum(map(_size, databases)),
+        databases=sum(map(_size, databases)) - left_out,
         logs=sum(map(_size, logs)),
         files=others,
-        rows=count_rows(),
+        rows=rows,
     )
 
 
