@@ -217,11 +217,11 @@ def _count(line: dict[str, object], seconds: float) -> None:
     """Count a request as REQUESTS.count does, which each of them would wait for."""
     service, name = str(line["service"]), str(line.get("action", ""))
     outcome = str(line.get("outcome", "ok"))
-    row = REQUESTS.mine.rows.get((service, name, outcome))
-    if row is None:
-        row = REQUESTS.find_row(service, name, outcome)
-    row[0] += seconds
-    row[1 + bisect_left(SECONDS, seconds)] += 1
+    row = REQUESTS.rows.get((service, name, outcome)) or REQUESTS.find_row(service, name, outcome)
+    bucket = 1 + bisect_left(SECONDS, seconds)
+    with REQUESTS.lock:
+        row[0] += seconds
+        row[bucket] += 1
 
 
 def _serve_page(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

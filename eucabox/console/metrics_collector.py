@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import (
@@ -110,9 +110,9 @@ class CloudCollector(Collector):
 
 def _show_requests() -> Iterator[Metric]:
     yield from _show_counts(
-        REQUESTS.sum_up(), "eucabox_requests", "Requests of the APIs", ("service", "action", "code")
+        REQUESTS.copy(), "eucabox_requests", "Requests of the APIs", ("service", "action", "code")
     )
-    pages = {("", name, status): row for (_, name, status), row in PAGES.sum_up().items()}
+    pages = {("", name, status): row for (_, name, status), row in PAGES.copy().items()}
     yield from _show_counts(
         pages, "eucabox_console_requests", "Requests of the console", ("", "page", "status")
     )
@@ -124,7 +124,7 @@ def _show_counts(
     """Yield a counter by all labels, and a histogram of seconds without the last one."""
     names = [each for each in labels if each]
     counter = CounterMetricFamily(name, f"{about}, by outcome.", labels=names)
-    together: dict[tuple[str, ...], Row] = {}
+    together: dict[tuple[str, ...], Sequence[float]] = {}
     for values, row in sorted(counted.items()):
         chosen = tuple(value for label, value in zip(labels, values, strict=True) if label)
         counter.add_metric(chosen, sum(row[1:]))
@@ -133,6 +133,6 @@ def _show_counts(
     histogram = HistogramMetricFamily(
         f"{name.removesuffix('s')}_seconds", f"{about}: how long they took.", labels=names[:-1]
     )
-    for chosen, row in together.items():
-        histogram.add_metric(chosen, list(count_below(row)), row[0])
+    for chosen, counts in together.items():
+        histogram.add_metric(chosen, list(count_below(counts)), counts[0])
     return counter, histogram

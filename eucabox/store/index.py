@@ -9,10 +9,12 @@ import logging
 import os
 import secrets
 import sqlite3
+import sys
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from eucabox.errors import DiskFull
@@ -70,24 +72,25 @@ class _RecentChanges:
     def __init__(self) -> None:
         self._run = secrets.token_hex(8)
         self._number = 0
-        self._changes: deque[tuple[int, str, str]] = deque(maxlen=MOST_CHANGES)
+        self._changes: deque[tuple[str, str]] = deque(maxlen=MOST_CHANGES)
 
     def note(self, bucket: str, key: str) -> None:
         """Note a change; in one thread at a time."""
         self._number += 1
-        self._changes.append((self._number, bucket, key))
+        self._changes.append((sys.intern(bucket), key))
 
     def read(self, bucket: str, position: str, limit: int) -> BucketChanges:
         """Return at most `limit` keys that changed after a position; the same rule."""
         run, _, text = position.partition("-")
         after = int(text) if text.isdecimal() and len(text) < 20 else -1
-        oldest = self._changes[0][0] if self._changes else self._number + 1
+        oldest = self._number - len(self._changes) + 1
         if run != self._run or not oldest - 1 <= after <= self._number:
             return BucketChanges(f"{self._run}-{self._number}", False, [])
         keys: dict[str, None] = {}
         last = self._number
-        for number, name, key in self._changes if after < self._number else ():
-            if number <= after or name != bucket or key in keys:
+        newer = islice(self._changes, after + 1 - oldest, None)
+        for number, (name, key) in enumerate(newer, after + 1):
+            if name != bucket or key in keys:
                 continue
             if len(keys) == limit:
                 last = number - 1

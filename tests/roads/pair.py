@@ -264,7 +264,7 @@ def _normal(text: bytes) -> bytes:
 
 
 def _count_requests() -> Counter[tuple[str, str, str]]:
-    return Counter({label: int(sum(row[1:])) for label, row in REQUESTS.mine.rows.items()})
+    return Counter({label: int(sum(row[1:])) for label, row in REQUESTS.rows.items()})
 
 
 def _walk(root: Path) -> Iterator[tuple[str, object]]:
