@@ -7,19 +7,16 @@ names those that a killed process did not write.
 import contextlib
 import logging
 import os
-import secrets
 import sqlite3
-import sys
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from eucabox.errors import DiskFull
 from eucabox.store.disk_reserve import Reserve
 from eucabox.store.journal import Journal
+from eucabox.store.recent_changes import RecentChanges
 from eucabox.store.types import (
     BucketChanges,
     BucketContents,
@@ -33,7 +30,6 @@ from eucabox.store.types import (
 log = logging.getLogger("eucabox.bucket")
 VERSION = 3
 WAITING = 512  # changes in memory before they are written
-MOST_CHANGES = 10_000  # of all buckets that one who follows them may be behind
 MOST_IDLE = 8  # readers that wait for the next listing
 SCHEMA = """
 CREATE TABLE objects (bucket TEXT, key TEXT, size INTEGER, e_tag TEXT, modified INTEGER,
@@ -65,40 +61,6 @@ class _ThreadsOwn(threading.local):
     snapshot: sqlite3.Connection | None = None
 
 
-class _RecentChanges:
-    """Which keys changed last, numbered, in memory: whoever follows a bucket need not compare it
-    all, unless the process is another one by now or the follower is too far behind."""
-
-    def __init__(self) -> None:
-        self._run = secrets.token_hex(8)
-        self._number = 0
-        self._changes: deque[tuple[str, str]] = deque(maxlen=MOST_CHANGES)
-
-    def note(self, bucket: str, key: str) -> None:
-        """Note a change; in one thread at a time."""
-        self._number += 1
-        self._changes.append((sys.intern(bucket), key))
-
-    def read(self, bucket: str, position: str, limit: int) -> BucketChanges:
-        """Return at most `limit` keys that changed after a position; the same rule."""
-        run, _, text = position.partition("-")
-        after = int(text) if text.isdecimal() and len(text) < 20 else -1
-        oldest = self._number - len(self._changes) + 1
-        if run != self._run or not oldest - 1 <= after <= self._number:
-            return BucketChanges(f"{self._run}-{self._number}", False, [])
-        keys: dict[str, None] = {}
-        last = self._number
-        newer = islice(self._changes, after + 1 - oldest, None)
-        for number, (name, key) in enumerate(newer, after + 1):
-            if name != bucket or key in keys:
-                continue
-            if len(keys) == limit:
-                last = number - 1
-                break
-            keys[key] = None
-        return BucketChanges(f"{self._run}-{last}", True, list(keys))
-
-
 class Index:
     """The index in a folder, with its journal."""
 
@@ -112,7 +74,7 @@ class Index:
         self._steps: list[
             tuple[str, tuple[object, ...]]
         ] = []  # pending changes of versions, in order
-        self._changes = _RecentChanges()
+        self._changes = RecentChanges()
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         self._own = _ThreadsOwn()

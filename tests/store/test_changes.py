@@ -7,7 +7,7 @@ import pytest
 
 from eucabox.bucket import Store
 from eucabox.errors import NoSuchBucket
-from eucabox.store import index
+from eucabox.store import recent_changes
 from eucabox.store.types import ObjectProperties
 
 
@@ -79,7 +79,7 @@ def test_an_unknown_position_is_not_complete(store: Store, position: str) -> Non
 
 def test_one_too_far_behind_has_to_compare(store: Store) -> None:
     position = store.list_changes("box-a", "").position
-    for number in range(index.MOST_CHANGES):
+    for number in range(recent_changes.MOST_CHANGES):
         store._index._changes.note("box-b", str(number))
     assert store.list_changes("box-a", position).is_complete
     store._index._changes.note("box-b", "one more")
