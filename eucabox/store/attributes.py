@@ -88,9 +88,8 @@ def decode(raw: bytes, bucket: str, key: str, status: os.stat_result) -> tuple[O
     Raises ValueError if they are not ours. If the file was edited in place, its ETag, checksums and
     parts are no longer true and left empty.
     """
-    packed = raw.startswith(MARK)
-    if packed and (usual := _decode_usual(raw, bucket, key, status)):
-        return usual, True
+    if is_usual(raw, status):
+        return decode_usual(raw, bucket, key), True
     record = _read_record(raw)
     try:
         sealed = EncryptionInfo(*record["y"]) if "y" in record else None
@@ -321,15 +320,19 @@ def _encode_usual(obj: Object, properties: dict[str, Any]) -> bytes | None:
     return MARK + bytes((kind,)) + md5 + numbers + raw + letters
 
 
-def _decode_usual(packed: bytes, bucket: str, key: str, status: os.stat_result) -> Object | None:
-    """Return what `decode` does of a file that is as it was written, without a version key, in half
-    the time; None for any other."""
-    kind = packed[1] if len(packed) >= FIXED else len(SUMS)
-    if kind >= len(SUMS):
-        return None
-    size, modified = int.from_bytes(packed[18:24], "big"), status.st_mtime_ns
-    if size != status.st_size or int.from_bytes(packed[24:32], "big") != modified:
-        return None
+def is_usual(raw: bytes, status: os.stat_result) -> bool:
+    """Tell whether these are the attributes, without a version key, of a file that is as it was
+    written: then they say all of its object but for its key."""
+    if len(raw) < FIXED or not raw.startswith(MARK) or raw[1] >= len(SUMS):
+        return False
+    written = int.from_bytes(raw[18:24], "big"), int.from_bytes(raw[24:32], "big")
+    is_as_written = written == (status.st_size, status.st_mtime_ns)
+    return is_as_written and raw[FIXED + SUM_SIZES[raw[1]] :].isascii()
+
+
+def decode_usual(packed: bytes, bucket: str, key: str) -> Object:
+    """Return what `decode` does of attributes that are usual, in half the time."""
+    kind, size = packed[1], int.from_bytes(packed[18:24], "big")
     end = FIXED + SUM_SIZES[kind]
     owner, rest = int.from_bytes(packed[32:FIXED], "big"), packed[end:]
     sum_ = b2a_base64(packed[FIXED:end], newline=False).decode() if kind else ""
@@ -352,7 +355,7 @@ def _decode_usual(packed: bytes, bucket: str, key: str, status: os.stat_result) 
         key=key,
         size=size,
         e_tag=packed[2:18].hex(),
-        last_modified=to_datetime(modified),
+        last_modified=to_datetime(int.from_bytes(packed[24:32], "big")),
         properties=properties,
         parts=(),
         part_checksums=(),

@@ -29,7 +29,7 @@ from eucabox.store.fsync import ALWAYS
 from eucabox.store.index import Index, IndexBroken
 from eucabox.store.keyring import Keyring
 from eucabox.store.md5_once import Md5Once
-from eucabox.store.open_object import OpenObject
+from eucabox.store.open_object import OpenObject, UsualObject
 from eucabox.store.paths import encode_key
 from eucabox.store.temp_file import TempFile
 from eucabox.store.types import (
@@ -194,9 +194,10 @@ class Objects:
         except BaseException:
             os.close(descriptor)
             raise
+        opened = OpenObject(obj, descriptor, entry, self._keys)
         if entry is not None:
-            obj = replace(obj, version_key=entry.version_key)
-        return OpenObject(obj, descriptor, entry, self._keys), fresh
+            opened.object, opened.usual = replace(opened.object, version_key=entry.version_key), b""
+        return opened, fresh
 
     def _refresh(self, folder: BucketFolder, opened: OpenObject, encoded: bytes) -> OpenObject:
         """Give a file that was copied in or edited by hand the attributes that it lacks."""
@@ -476,9 +477,11 @@ def _open_file(
 
 def _read_object(
     folder: BucketFolder, key: str, encoded: bytes, descriptor: int
-) -> tuple[Object, bool]:
+) -> tuple[Object | UsualObject, bool]:
     status = os.fstat(descriptor)
     raw = attributes.read(descriptor) or key_files.read_sidecar(folder, encoded, status)
+    if raw is not None and attributes.is_usual(raw, status):
+        return UsualObject(raw, folder.name, key), True
     if raw is not None:
         try:
             return attributes.decode(raw, folder.name, key, status)

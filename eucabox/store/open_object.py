@@ -2,34 +2,52 @@
 
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from types import TracebackType
+from typing import NamedTuple
 
-from eucabox.store import version_files
+from eucabox.store import attributes, version_files
 from eucabox.store.encrypted_file import EncryptedReader
 from eucabox.store.keyring import Keyring, require
 from eucabox.store.temp_file import CHUNK
 from eucabox.store.types import Object
 
 
+class UsualObject(NamedTuple):
+    """An object whose attributes are usual: they are read once somebody asks for more of it."""
+
+    attributes: bytes
+    bucket: str
+    key: str
+
+
 class OpenObject:
     """An object open for reading; its content stays whole whatever happens to its key. Close it.
 
-    `entry` is its file among the versions, None if it is the current object.
+    `entry` is its file among the versions, None if it is the current object; `usual` its attributes
+    if they are usual, else b"".
     """
 
     def __init__(
         self,
-        obj: Object,
+        obj: Object | UsualObject,
         descriptor: int,
         entry: version_files.VersionFile | None = None,
         keys: Keyring | None = None,
     ) -> None:
-        self.object = obj
+        self._object = obj
+        self.usual = obj.attributes if isinstance(obj, UsualObject) else b""
         self.entry = entry
         self._descriptor = descriptor
         self._offset = 0
         self._keys = keys
         self._reader: EncryptedReader | None = None
+
+    @cached_property
+    def object(self) -> Object:
+        """What is known of the object."""
+        found = self._object
+        return attributes.decode_usual(*found) if isinstance(found, UsualObject) else found
 
     def fileno(self) -> int:
         """Return the descriptor, for sendfile; of an encrypted object it reads encrypted bytes."""

@@ -13,6 +13,7 @@ import pytest
 
 from eucabox.bucket import Store
 from eucabox.wire.s3 import straight_road
+from eucabox.wire.s3.descriptions import Description
 from eucabox.wire.s3.habits import MOST_HABITS
 from tests.roads.__main__ import run
 from tests.roads.clients import CLIENTS, EMPTY, Sent, boto3, curl
@@ -48,7 +49,8 @@ def test_both_roads_lead_to_the_same(tmp_path: Path) -> None:
 def test_a_difference_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_pair(tmp_path) as pair:
         put(pair)
-        monkeypatch.setattr(straight_road, "write_lines", lambda *_: "ETag: odd\r\n")
+        odd = Description(200, "ETag: odd\r\n", 0, 1)
+        monkeypatch.setattr(straight_road, "describe", lambda *_: odd)
         with pytest.raises(Difference):
             [read(pair) for _ in range(10)]
 

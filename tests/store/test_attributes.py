@@ -2,6 +2,7 @@
 
 import base64
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,24 @@ def test_damaged(raw: bytes, tmp_path: Path) -> None:
         attributes.decode(raw, "b", "k", tmp_path.stat())
 
 
+def test_attributes_that_only_look_usual_are_not(tmp_path: Path) -> None:
+    (file := tmp_path / "file").write_bytes(b"content")
+    os.utime(file, ns=(1_700_000_000_000_001_000,) * 2)
+    status = file.stat()
+    obj = Object("b", "k", 7, "0" * 32, to_datetime(status.st_mtime_ns), ObjectProperties())
+    raw = attributes.encode(replace(obj, properties=ObjectProperties(owner="012345678901")))
+    assert attributes.is_usual(raw, status)
+    file.write_bytes(b"longer content")
+    os.utime(file, ns=(status.st_mtime_ns,) * 2)
+    longer = file.stat()
+    file.write_bytes(b"CONTENT")
+    os.utime(file, ns=(status.st_mtime_ns + 1,) * 2)
+    later = file.stat()
+    odd = [b"", b"{", raw[:36], b"\x01\x09" + raw[2:], b"\x01\x80" + raw[2:], raw + b"\xff"]
+    assert not any(attributes.is_usual(each, status) for each in odd)
+    assert not any(attributes.is_usual(raw, each) for each in (longer, later))
+
+
 @pytest.mark.parametrize("content_type", ["binary/octet-stream", "text/plain", "a/b"])
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC64NVME", "SHA1", ""])
 def test_the_quick_way_of_usual_attributes_leads_to_the_same(
@@ -120,7 +139,7 @@ def test_the_quick_way_of_usual_attributes_leads_to_the_same(
     assert (decoded, fresh) == (obj, True)
     assert vars(decoded) == vars(obj)
     assert vars(decoded.properties) == vars(properties)
-    for name in ("_encode_usual", "_decode_usual"):
+    for name in ("_encode_usual", "is_usual"):
         monkeypatch.setattr(attributes, name, lambda *_: None)
     assert attributes.encode(obj) == quick
     assert attributes.decode(quick, "b", "k", file.stat()) == (obj, True)

@@ -81,9 +81,8 @@ class Served(NamedTuple):
         seconds = time.perf_counter() - passage.started
         REQUESTS.count("s3", passage.operation, self.outcome, seconds)
         line = f"role=walrus request_id={passage.request_id} {passage.habit.facts}"
-        with logs.about(request_id=passage.request_id):
-            outcome = f"outcome={self.outcome} ms={seconds * 1000:.1f} status={answer.status}"
-            logs.say_line(log, f"{line} {outcome}")
+        outcome = f"outcome={self.outcome} ms={seconds * 1000:.1f} status={answer.status}"
+        logs.say_line(log, f"{line} {outcome}")
 
 
 def refuse(passage: Passage, length: int, problem: Exception) -> Served:

@@ -123,10 +123,9 @@ def write_headers(operation: Operation, members: Mapping[str, Any]) -> list[tupl
     return headers
 
 
-def write_lines(operation: Operation, members: Mapping[str, object], request_id: str) -> str:
-    """Return these headers, whose values are plain, and the request id as lines."""
-    lines = "".join([f"{name}: {text}\r\n" for name, text in write_headers(operation, members)])
-    return f"{lines}x-amz-request-id: {request_id}\r\n"
+def write_lines(operation: Operation, members: Mapping[str, object]) -> str:
+    """Return these headers, whose values are plain, as lines."""
+    return "".join([f"{name}: {text}\r\n" for name, text in write_headers(operation, members)])
 
 
 def is_plain(text: str) -> bool:

@@ -31,18 +31,19 @@ from eucabox.errors import Fault
 from eucabox.iam.authorization import CallerPolicies
 from eucabox.iam.caller import Credential
 from eucabox.iam.policy.s3_vocabulary import resource
-from eucabox.s3 import object_members, object_request, preconditions, values
+from eucabox.s3 import object_members, object_request, values
 from eucabox.s3.policy_actions import policy_action
 from eucabox.s3.request_context import DetachedRequest
-from eucabox.store.types import Bucket, Object
+from eucabox.store.types import Bucket
 from eucabox.wire import model
 from eucabox.wire.model import Operation
 from eucabox.wire.request import Answer, Request
+from eucabox.wire.s3.descriptions import describe
 from eucabox.wire.s3.habits import HASH, LONGEST, OF_ALL, OF_READS, OF_WRITES, Habit, KnownClient
 from eucabox.wire.s3.parameters import reader
 from eucabox.wire.s3.passages import Passage, Served, refuse
 from eucabox.wire.s3.requests import check_digests, request_body
-from eucabox.wire.s3.responses import is_plain, write_lines
+from eucabox.wire.s3.responses import write_lines
 from eucabox.wire.s3.routes import locate
 from eucabox.wire.sign.body import EMPTY, UNSIGNED
 from eucabox.wire.sign.errors import REST, SignatureCheck
@@ -193,35 +194,17 @@ def _is_permitted(passage: Passage, right: Right) -> bool:
 
 def _get(cloud: "Cloud", passage: Passage) -> Answer | None:
     with cloud.store.open(passage.bucket.name, passage.key) as opened:
-        described = _describe(opened.object, passage)
-        if described is None or described[2] > SMALL:
+        told = describe(opened, passage)
+        if told is None or told.length > SMALL:
             return None
-        members, start, count = described
-        body = os.pread(opened.fileno(), count, start)
-    return _answer(passage, members, body) if len(body) == count else None
+        body = os.pread(opened.fileno(), told.length, told.start)
+    return told.answer(passage, body) if len(body) == told.length else None
 
 
 def _head(cloud: "Cloud", passage: Passage) -> Answer | None:
     with cloud.store.open(passage.bucket.name, passage.key) as opened:
-        described = _describe(opened.object, passage)
-    return _answer(passage, described[0]) if described else None
-
-
-def _describe(obj: Object, passage: Passage) -> tuple[dict[str, object], int, int] | None:
-    """Return the members of the answer, where the body starts and how long it is."""
-    properties, headers = obj.properties, passage.headers
-    if obj.sealed or properties.tags or properties.extra:
-        return None
-    if properties.owner not in ("", passage.bucket.owner):
-        return None
-    if "if-match" in headers or "if-none-match" in headers:
-        match, none_match = headers.get("if-match", ""), headers.get("if-none-match", "")
-        preconditions.check(obj, {"if_match": match, "if_none_match": none_match})
-    shown = properties.content_type, *properties.headers.values(), *properties.metadata.values()
-    if not is_plain("".join(shown)):
-        return None
-    mode = passage.habit.fixed.get("x-amz-checksum-mode", "")
-    return object_members.select_range(obj, headers.get("range", ""), None, mode)
+        told = describe(opened, passage)
+    return told.answer(passage) if told else None
 
 
 def _put(cloud: "Cloud", passage: Passage) -> Callable[[], Answer] | None:
@@ -253,10 +236,10 @@ def _delete(cloud: "Cloud", passage: Passage) -> Answer | None:
     return _answer(passage, object_members.show_deleted(deleted))
 
 
-def _answer(passage: Passage, members: dict[str, object], body: bytes = b"") -> Answer:
+def _answer(passage: Passage, members: dict[str, object]) -> Answer:
     verb = VERBS[passage.habit.method]
-    lines = write_lines(verb.operation, members, passage.request_id)
-    return Answer(206 if "content_range" in members else verb.status, body=body, lines=lines)
+    lines = write_lines(verb.operation, members)
+    return Answer(verb.status, lines=f"{lines}x-amz-request-id: {passage.request_id}\r\n")
 
 
 def _make_verb(name: str, varies: frozenset[str], serve: Serve, status: int = 200) -> Verb:
