@@ -14,9 +14,9 @@ from eucabox.store.bucket_folder import BucketFolder
 from eucabox.store.buckets import Buckets, translate_disk_errors
 from eucabox.store.encrypted_file import EncryptedTempFile
 from eucabox.store.keyring import EncryptionKeySpec
+from eucabox.store.objects import Objects
 from eucabox.store.open_object import OpenObject
 from eucabox.store.paths import encode_key
-from eucabox.store.pending_put import PendingPut
 from eucabox.store.temp_file import ANY_BODY, BodyStream, ExpectedBody, TempFile, receive
 from eucabox.store.types import (
     FULL_OBJECT,
@@ -46,6 +46,7 @@ __all__ = [
     "Object",
     "ObjectProperties",
     "OpenObject",
+    "PendingPut",
     "Store",
     "Upload",
     "UploadPart",
@@ -53,6 +54,31 @@ __all__ = [
     "Version",
     "Versions",
 ]
+
+
+class PendingPut:
+    """An object whose content the kernel may be writing; `commit` must end it."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        folder: BucketFolder,
+        temp_file: TempFile,
+        new: Object,
+        conditions: WritePreconditions,
+    ) -> None:
+        self._objects = objects
+        self._folder = folder
+        self._temp_file = temp_file
+        self._new = new
+        self._conditions = conditions
+
+    @translate_disk_errors
+    def commit(self) -> Object:
+        """Make it the object of its key. Raises PreconditionFailed, and NoSuchKey where there
+        is nothing to match."""
+        with self._temp_file:
+            return self._objects.commit(self._folder, self._temp_file, self._new, self._conditions)
 
 
 class Store(Buckets):
