@@ -14,7 +14,7 @@ from eucabox.store.types import Object
 
 
 class UsualObject(NamedTuple):
-    """An object whose attributes are usual: they are read once somebody asks for more of it."""
+    """An object whose attributes are usual: they are decoded where more of it is asked for."""
 
     attributes: bytes
     bucket: str
