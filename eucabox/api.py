@@ -214,7 +214,7 @@ class ApiDispatcher:
 
 
 def _count(line: dict[str, object], seconds: float) -> None:
-    """Count a request as REQUESTS.count does, which each of them would wait for."""
+    """Count a request as REQUESTS.count does, without the call."""
     service, name = str(line["service"]), str(line.get("action", ""))
     outcome = str(line.get("outcome", "ok"))
     row = REQUESTS.rows.get((service, name, outcome)) or REQUESTS.find_row(service, name, outcome)

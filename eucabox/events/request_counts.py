@@ -25,7 +25,7 @@ class RequestCounts:
     def __init__(self) -> None:
         self.names: Container[tuple[str, str]] = ()
         self.rows: dict[Labels, Row] = {}
-        self.lock = threading.Lock()  # of all rows, held for less than a microsecond
+        self.lock = threading.Lock()  # of all rows; a request holds it for less than a microsecond
 
     def count(self, service: str, name: str, outcome: str, seconds: float) -> None:
         """Count a request."""

@@ -20,7 +20,7 @@ from eucabox.store.types import (
 )
 
 NAME = "user.eucabox"
-SECOND = 1_000_000_000
+MICROSECOND, SECOND = 1_000, 1_000_000_000  # in nanoseconds
 # E2BIG, ERANGE, ENOSPC: too large for this file system; the others: it has no attributes.
 NO_PLACE = {
     errno.ENOTSUP,
@@ -147,8 +147,11 @@ def drop_checksums(properties: ObjectProperties) -> ObjectProperties:
 
 
 def _same_time(stated: int, actual: int) -> bool:
-    # tar and some file systems keep whole seconds only
-    return stated == actual or (actual % SECOND == 0 and stated // SECOND == actual // SECOND)
+    # Ours are whole microseconds, those of other programs are not. tar and some file systems keep
+    # whole seconds only.
+    if stated == actual // MICROSECOND * MICROSECOND:
+        return True
+    return actual % SECOND == 0 and stated // SECOND == actual // SECOND
 
 
 def identity(status: os.stat_result) -> str:
@@ -322,11 +325,12 @@ def _encode_usual(obj: Object, properties: dict[str, Any]) -> bytes | None:
 
 def is_usual(raw: bytes, status: os.stat_result) -> bool:
     """Tell whether these are the attributes, without a version key, of a file that is as it was
-    written: then they say all of its object but for its key."""
+    written: then they say all of its object but for its bucket and key."""
     if len(raw) < FIXED or not raw.startswith(MARK) or raw[1] >= len(SUMS):
         return False
     written = int.from_bytes(raw[18:24], "big"), int.from_bytes(raw[24:32], "big")
-    is_as_written = written == (status.st_size, status.st_mtime_ns)
+    modified = status.st_mtime_ns // MICROSECOND * MICROSECOND
+    is_as_written = written == (status.st_size, modified)
     return is_as_written and raw[FIXED + SUM_SIZES[raw[1]] :].isascii()
 
 

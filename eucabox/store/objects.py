@@ -191,12 +191,12 @@ class Objects:
             return None, False
         try:
             obj, fresh = _read_object(folder, key, encoded, descriptor)
+            opened = OpenObject(obj, descriptor, entry, self._keys)
+            if entry is not None:
+                opened.object = replace(opened.object, version_key=entry.version_key)
         except BaseException:
             os.close(descriptor)
             raise
-        opened = OpenObject(obj, descriptor, entry, self._keys)
-        if entry is not None:
-            opened.object, opened.usual = replace(opened.object, version_key=entry.version_key), b""
         return opened, fresh
 
     def _refresh(self, folder: BucketFolder, opened: OpenObject, encoded: bytes) -> OpenObject:

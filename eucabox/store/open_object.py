@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from functools import cached_property
 from types import TracebackType
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from eucabox.store.types import Object
 
 
 class UsualObject(NamedTuple):
-    """An object whose attributes are usual: they are decoded where more of it is asked for."""
+    """An object of usual attributes: `OpenObject.object` decodes them."""
 
     attributes: bytes
     bucket: str
@@ -24,8 +23,8 @@ class UsualObject(NamedTuple):
 class OpenObject:
     """An object open for reading; its content stays whole whatever happens to its key. Close it.
 
-    `entry` is its file among the versions, None if it is the current object; `usual` its attributes
-    if they are usual, else b"".
+    `entry` is its file among the versions, None if it is the current object. `usual` has its
+    attributes if attributes.is_usual, and b"" for any other and for a noncurrent version.
     """
 
     def __init__(
@@ -43,11 +42,16 @@ class OpenObject:
         self._keys = keys
         self._reader: EncryptedReader | None = None
 
-    @cached_property
+    @property
     def object(self) -> Object:
         """What is known of the object."""
-        found = self._object
-        return attributes.decode_usual(*found) if isinstance(found, UsualObject) else found
+        if isinstance(self._object, UsualObject):
+            self._object = attributes.decode_usual(*self._object)
+        return self._object
+
+    @object.setter  # noqa: A003
+    def object(self, obj: Object) -> None:
+        self._object, self.usual = obj, b""
 
     def fileno(self) -> int:
         """Return the descriptor, for sendfile; of an encrypted object it reads encrypted bytes."""

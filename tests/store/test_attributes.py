@@ -112,7 +112,7 @@ def test_attributes_that_only_look_usual_are_not(tmp_path: Path) -> None:
     os.utime(file, ns=(status.st_mtime_ns,) * 2)
     longer = file.stat()
     file.write_bytes(b"CONTENT")
-    os.utime(file, ns=(status.st_mtime_ns + 1,) * 2)
+    os.utime(file, ns=(status.st_mtime_ns + 1000,) * 2)
     later = file.stat()
     odd = [b"", b"{", raw[:36], b"\x01\x09" + raw[2:], b"\x01\x80" + raw[2:], raw + b"\xff"]
     assert not any(attributes.is_usual(each, status) for each in odd)

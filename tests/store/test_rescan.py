@@ -38,6 +38,21 @@ def test_a_file_copied_in_can_be_read_at_once(store: Store, root: Path) -> None:
     assert keys(store) == ["file"]
 
 
+@pytest.mark.parametrize("nanoseconds", [0, 1, 999, 1000, 123_456_789])
+def test_a_file_copied_in_is_read_whole_only_once(
+    store: Store, root: Path, nanoseconds: int
+) -> None:
+    (root / "box/file").write_bytes(b"x")
+    os.utime(root / "box/file", ns=(1_700_000_000_000_000_000 + nanoseconds,) * 2)
+    found = store.head("box", "file")
+    position = store.list_changes("box", "").position
+    for _ in range(2):
+        assert store.head("box", "file") == found
+    assert store.list_changes("box", position).keys == []
+    (root / "box/file").write_bytes(b"y")
+    assert store.head("box", "file").e_tag == hashlib.md5(b"y").hexdigest()
+
+
 def test_a_file_deleted_by_hand(store: Store, put: Put, root: Path) -> None:
     put("a/b")
     put("a//b")

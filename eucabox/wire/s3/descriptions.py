@@ -1,7 +1,8 @@
 """What the straight road answers of an object that is read.
 
 A plain answer tells nothing but what the attributes of the object's file do, so it is remembered by
-them: whoever changes the object changes them.
+them. They count only for a file of the size and time that they name: of one that was edited nothing
+remembered is answered.
 """
 
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ from eucabox.store.open_object import OpenObject
 from eucabox.store.types import Object
 from eucabox.wire import model
 from eucabox.wire.request import Answer
+from eucabox.wire.s3.habits import OF_ALL, OF_READS
 from eucabox.wire.s3.passages import Passage
 from eucabox.wire.s3.responses import is_plain, write_lines
 
 MOST_REMEMBERED = 4096  # descriptions, of 1 KiB each
-SELECTING = frozenset({"range", "if-match", "if-none-match"})  # headers that ask for some or none
+SELECTING = OF_READS - OF_ALL  # headers that ask for a part, or for nothing if it is known
 
 
 class Description(NamedTuple):
@@ -39,7 +41,9 @@ def describe(opened: OpenObject, passage: Passage) -> Description | None:
     """Return what is answered of an object; None where something is not plain. Raises the faults
     of conditions and ranges."""
     headers, mode = passage.headers, passage.habit.fixed.get("x-amz-checksum-mode", "")
-    asked = passage.operation, passage.bucket.owner, mode
+    # Of a client's text nothing becomes a key: it may be long.
+    known_mode = "ENABLED" if mode.upper() == "ENABLED" else ""
+    asked = passage.operation, passage.bucket.owner, known_mode
     if opened.usual and SELECTING.isdisjoint(headers):
         return _describe_usual(opened.usual, *asked)
     return _describe(opened.object, headers, *asked)

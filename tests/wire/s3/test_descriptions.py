@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from eucabox.bucket import Store
-from eucabox.errors import PreconditionFailed
+from eucabox.errors import NotModified, PreconditionFailed
 from eucabox.store.types import ObjectProperties
 from eucabox.wire.s3 import descriptions
 from eucabox.wire.s3.descriptions import Description, describe
@@ -33,13 +33,12 @@ def put(store: Store, body: bytes, **properties: Any) -> None:
     store.put("box", "k", io.BytesIO(body), ObjectProperties(owner=OWNER, **properties))
 
 
-def read(store: Store, owner: str = OWNER, **headers: str) -> Description | None:
+def read(store: Store, owner: str = OWNER, mode: str = "", **headers: str) -> Description | None:
     passage: Any = SimpleNamespace(
         headers={name.replace("_", "-"): value for name, value in headers.items()},
-        habit=SimpleNamespace(fixed={}),
+        habit=SimpleNamespace(fixed={"x-amz-checksum-mode": mode}),
         bucket=SimpleNamespace(owner=owner),
         operation="GetObject",
-        request_id="1",
     )
     with store.open("box", "k") as opened:
         return describe(opened, passage)
@@ -83,10 +82,16 @@ def test_a_file_that_was_edited_by_hand_is_described_anew(store: Store, tmp_path
     file = tmp_path / "buckets" / "box" / "k"
     status = file.stat()
     file.write_bytes(b"CONTENT")
-    os.utime(file, ns=(status.st_mtime_ns + 1,) * 2)
+    os.utime(file, ns=(status.st_mtime_ns + 1000,) * 2)
     assert lines(store) != before
     file.write_bytes(b"longer than before")
     assert "Content-Length: 18" in lines(store)
+
+
+def test_no_text_of_a_client_makes_a_description(store: Store) -> None:
+    assert read(store) == read(store, mode="x" * 3000) == read(store, mode="Enable")
+    assert read(store, mode="enabled") == read(store, mode="ENABLED")
+    assert descriptions._describe_usual.cache_info().currsize == 2
 
 
 def test_ranges_and_conditions_are_asked_each_time(store: Store) -> None:
@@ -98,4 +103,6 @@ def test_ranges_and_conditions_are_asked_each_time(store: Store) -> None:
     assert (part.status, part.start, part.length) == (206, 1, 3)
     with pytest.raises(PreconditionFailed):
         read(store, if_match='"other"')
+    with pytest.raises(NotModified):
+        read(store, if_none_match="*")
     assert read(store) == whole
