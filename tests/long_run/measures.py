@@ -18,7 +18,7 @@ class Measure:
 
     seconds: float
     resident: int
-    proportional: int
+    anonymous: int
     descriptors: int
     threads: int
     children: int
@@ -31,7 +31,7 @@ class Measure:
 # How much the line through the last three quarters may rise in an hour.
 BOUNDS = {
     "resident": 8 * MIB,
-    "proportional": 8 * MIB,
+    "anonymous": 8 * MIB,
     "descriptors": 2,
     "threads": 1,
     "children": 1,
@@ -76,7 +76,7 @@ def measure(
     return Measure(
         seconds=time.monotonic() - began,
         resident=memory["Rss"],
-        proportional=memory["Pss"],
+        anonymous=memory["Anonymous"],
         descriptors=_count(process / "fd"),
         threads=_count(process / "task"),
         children=len(children),
