@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from eucabox.console.visitor import LOGIN_COOKIE
 from eucabox.image.tiny_guest import TinyGuest
@@ -169,6 +169,42 @@ def test_the_screen_is_shown_after_a_click_and_has_a_picture(
         assert time.monotonic() < until, "the screen stays black"
     page.keyboard.press("Control+]")
     expect(page.locator("#after")).to_be_focused()
+
+
+def test_a_screen_whose_program_does_not_load_is_tried_again(
+    visit: Visit, instance_id: str
+) -> None:
+    page = visit.open(f"/instances/{instance_id}/screen")
+    failed: list[str] = []
+
+    def fail(route: Route) -> None:
+        failed.append(route.request.url)
+        route.abort("failed")
+
+    page.route("**/novnc/core/rfb.js?*", fail)
+    visit.press("Show the screen")
+    expect(page.locator("#status")).to_contain_text("can't be loaded", timeout=60_000)
+    assert len(set(failed)) == 4, "each attempt has an address of its own"
+    page.unroute("**/novnc/core/rfb.js?*")
+    page.route("**/novnc/core/rfb.js?*", fail, times=1)
+    visit.press("Show the screen")
+    expect(page.locator("#screen")).to_have_attribute("data-status", "open", timeout=60_000)
+    assert len(failed) == 5
+
+
+def test_a_terminal_whose_program_does_not_load_at_once_comes_later(
+    visit: Visit, instance_id: str
+) -> None:
+    failed: list[str] = []
+
+    def fail(route: Route) -> None:
+        failed.append(route.request.url)
+        route.abort("failed")
+
+    for name in ("xterm.mjs", "addon-fit.mjs"):
+        visit.page.route(f"**/{name}?*", fail, times=1)
+    open_terminal(visit, instance_id)
+    assert len(failed) == 2
 
 
 def test_forty_consoles_and_the_first_page_still_comes(

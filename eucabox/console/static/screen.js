@@ -28,12 +28,17 @@ const explain = async ({ code, reason }, wasOpen) => {
 const show = async () => {
   connect.disabled = true;
   say("Connecting …");
-  const { default: RFB } = await import(place.dataset.rfb);
+  const noVNC = await loadModule(place.dataset.rfb).catch(() => null);
+  if (!noVNC) {
+    connect.disabled = false;
+    say("The program that shows the screen can't be loaded. Try again, or load the page anew.", "warn");
+    return;
+  }
   const socket = new WebSocket(location.origin.replace(/^http/, "ws") + place.dataset.socket);
   socket.binaryType = "arraybuffer";
   let ended = {}, wasOpen = false;
   socket.addEventListener("close", (event) => { ended = event; });
-  rfb = new RFB(place, socket, { shared: true });
+  rfb = new noVNC.default(place, socket, { shared: true });
   rfb.scaleViewport = true;
   rfb.background = "#0b0f14";
   rfb.addEventListener("connect", () => {

@@ -22,9 +22,18 @@ document.createElement = (name, ...more) => {
   return made;
 };
 
+const say = (text, kind = "") => {
+  status.textContent = text;
+  status.className = `note ${kind}`;
+  status.hidden = !text;
+};
+
 const [{ Terminal }, { FitAddon }] = await Promise.all([
-  import(place.dataset.xterm), import(place.dataset.fit),
-]);
+  loadModule(place.dataset.xterm), loadModule(place.dataset.fit),
+]).catch((problem) => {
+  say("The program of the terminal can't be loaded: load the page anew.", "warn");
+  throw problem;
+});
 const terminal = new Terminal({
   cursorBlink: false, scrollback: 5000, fontSize: 14, minimumContrastRatio: 4.5,
   fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, monospace',
@@ -37,12 +46,6 @@ terminal.open(place);
 let socket, wait = FIRST, isReplay = true;
 const coder = new TextEncoder();
 const waiting = [];  // bytes that are typed or pasted, in pieces
-
-const say = (text, kind = "") => {
-  status.textContent = text;
-  status.className = `note ${kind}`;
-  status.hidden = !text;
-};
 
 const sendWaiting = () => {
   while (waiting.length && socket?.readyState === WebSocket.OPEN && socket.bufferedAmount < FULL) {
