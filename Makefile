@@ -37,7 +37,7 @@ test: setup-test lint test-oldest ## everything: units, real clients, real guest
 	@command -v npm >/dev/null || setup/host.sh packages policies
 	@setup/axe.sh $(VENV)/axe
 	@$(BIN)/pytest -n 3 --dist loadfile -m "not live and not alone"
-	@$(BIN)/pytest -n 3 --dist worksteal -m "not long and not alone" tests/live
+	@$(BIN)/pytest -n 3 --dist loadfile -m "not long and not alone" tests/live
 	@$(BIN)/pytest -m "alone and not long" tests/live tests/iam/sign_up
 
 test-long: setup-test ## a whole Debian with cloud-init, booted by BIOS and by UEFI, for minutes
