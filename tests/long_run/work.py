@@ -133,8 +133,11 @@ class Objects(Worker):
         self.s3.list_objects_v2(Bucket=self.chance.choice(BUCKETS), Prefix=prefix, Delimiter="/")
 
     def copy(self) -> None:
+        place = source = self.place()
+        while source == place:  # which S3 refuses
+            source = self.place()
         with may_be_gone():
-            self.s3.copy_object(**self.place(), CopySource=self.place())
+            self.s3.copy_object(**place, CopySource=source)
 
     def tag(self) -> None:
         tags = [{"Key": "number", "Value": str(self.chance.randrange(9))}]
